@@ -1,0 +1,5 @@
+"""A door: in a checkout, dagnet.models is the folder models/ at its top (see dagnet/layers)."""
+
+from pathlib import Path
+
+__path__ = [str(Path(__file__).resolve().parents[2] / "models")]

@@ -1,0 +1,98 @@
+"""NumPy or CuPy: one way to ask which, one memory order for all data.
+
+Every array that a person sees has MatConvNet's shape (H, W, C, N). In memory its numbers lie in the order N, H, W, C, so
+that the channels of a pixel are neighbours and a matrix product reads pixels as rows without a copy; the shape a person
+sees is the transposed view. Filters (FH, FW, C, K) in C order are then the (FH*FW*C) x K operand of that product.
+
+Besides device.py and kernels/ this is the only file that knows CuPy; where CuPy is not installed, all else works.
+"""
+
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+Array = Any  # numpy.ndarray or cupy.ndarray: the two share no base class
+
+
+def module_of(*arrays: Array) -> ModuleType:
+    """The module (numpy or cupy) whose arrays these are; None, numbers and lists are passed over.
+
+    Raises TypeError where NumPy and CuPy arrays meet: a hidden copy over the bus would hide a mistake.
+    """
+    cupy = sys.modules.get("cupy")  # an array of CuPy exists only where CuPy has been imported
+    if cupy is None:
+        return np
+    on_gpu = [isinstance(a, cupy.ndarray) for a in arrays if isinstance(a, (np.ndarray, cupy.ndarray))]
+    if not any(on_gpu):
+        return np
+    if not all(on_gpu):
+        raise TypeError("arrays: some are on the GPU (CuPy) and some on the CPU (NumPy); move all to one device first")
+    return cupy
+
+
+def empty(xp: ModuleType, shape: Sequence[int], dtype: Any) -> Array:
+    """An uninitialised (H, W, C, N) array whose memory order is N, H, W, C."""
+    h, w, c, n = shape
+    return xp.empty((n, h, w, c), dtype).transpose(1, 2, 3, 0)
+
+
+def zeros(xp: ModuleType, shape: Sequence[int], dtype: Any) -> Array:
+    """An (H, W, C, N) array of zeros whose memory order is N, H, W, C."""
+    h, w, c, n = shape
+    return xp.zeros((n, h, w, c), dtype).transpose(1, 2, 3, 0)
+
+
+def four_d(x: Array) -> Array:
+    """x with trailing dimensions of size 1 up to four, which MATLAB drops: (H, W) is (H, W, 1, 1).
+
+    Raises ValueError where x has more than four dimensions.
+    """
+    if x.ndim > 4:
+        raise ValueError(f"array: it has shape {x.shape}, and data has at most four dimensions (H, W, C, N)")
+    return x.reshape(x.shape + (1,) * (4 - x.ndim)) if x.ndim < 4 else x
+
+
+def base(x: Array) -> Array:
+    """The values of x (H, W, C, N) as a C-contiguous array (N, H, W, C); no copy where x has that memory order."""
+    return module_of(x).ascontiguousarray(x.transpose(3, 0, 1, 2))
+
+
+def channels_last(x: Array) -> Array:
+    """x (H, W, C, N) in the memory order N, H, W, C; no copy where it has it already."""
+    return base(four_d(x)).transpose(1, 2, 3, 0)
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """x on the CPU; no copy where it is there already."""
+    return x if isinstance(x, (np.ndarray, np.generic)) else x.get()
+
+
+def to_gpu(x: Array) -> Array:
+    """x as a CuPy array on the current GPU; no copy where it is there already. The memory order is kept.
+
+    Raises RuntimeError where CuPy or a GPU is missing, with the remedy.
+    """
+    return cupy_module().asarray(x)
+
+
+def cupy_module() -> ModuleType:
+    """CuPy, when it is installed and finds a GPU.
+
+    Raises RuntimeError otherwise, naming what is missing and the remedy.
+    """
+    try:
+        import cupy
+    except ImportError as error:
+        raise RuntimeError(
+            "GPU: CuPy is not installed; install dagnet with the extra for your CUDA, e.g. pip install 'dagnet[cuda13x]'"
+        ) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise RuntimeError(f"GPU: CuPy finds no usable NVIDIA driver or device ({error}); check nvidia-smi") from error
+    if count == 0:
+        raise RuntimeError("GPU: CuPy sees no NVIDIA device; check nvidia-smi and CUDA_VISIBLE_DEVICES")
+    return cupy

@@ -1,0 +1,58 @@
+"""The contract of a block, the thing that a DagNN's layer runs (MatConvNet's dagnn.Layer).
+
+A block is a dataclass whose fields are MatConvNet's properties in snake_case, and two methods that call the pure functions
+of its file. It knows neither its net nor its neighbours; what it must know of the net (mode) the net sets.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from . import geometry
+from .array import Array
+
+Size = tuple[float, float, float, float]  # (H, W, C, N); NaN where unknown
+
+
+class Layer:
+    """The base of all blocks.
+
+    mode           "normal" (training) or "test"; set by the net, read by DropOut, BatchNorm
+    backward_uses  what backward is given as its first argument: the layer's "inputs", or its "outputs" where these
+                   suffice (ReLU), so that the net may free the inputs during the forward pass
+    """
+
+    mode: Literal["normal", "test"] = "normal"
+    backward_uses: ClassVar[Literal["inputs", "outputs"]] = "inputs"
+
+    def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
+        """The outputs, from the inputs and the parameters. Arguments are never written to."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(
+        self, inputs: list[Array], params: list[Array], der_outputs: list[Array]
+    ) -> tuple[list[Array | None], list[Array | None]]:
+        """The derivatives of sum(der_outputs * outputs) for the inputs and for the parameters, in their order.
+
+        None stands for "there is none" (labels).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def init_params(self, rng: np.random.Generator) -> list[np.ndarray]:
+        """Fresh values of the parameters, float32."""
+        return []
+
+    def attach(self, params: Sequence[Any]) -> None:
+        """Called once when the layer enters a net, with its Params: the place to set their train_method."""
+
+    def output_sizes(self, input_sizes: list[Size]) -> list[Size]:
+        """The outputs' sizes (H, W, C, N) from the inputs' ones; NaN in, NaN out."""
+        return [input_sizes[0]]
+
+    def receptive_fields(self, inputs: int) -> list[geometry.ReceptiveField]:
+        """For each input, what one output pixel sees of it."""
+        return [geometry.IDENTITY] * inputs
+
+    def reset(self) -> None:
+        """Forget what was kept between calls (a mask, an average)."""

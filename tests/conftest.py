@@ -1,0 +1,54 @@
+"""What all tests share: where the data lies, and the array modules that a test runs on."""
+
+import os
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from dagnet.layers import array
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+REFERENCE = Path(__file__).parent / "reference"
+
+
+def golden_root() -> Path:
+    """$DAGNET_GOLDEN, else the shared golden folder beside the checkout, else what the repository itself carries."""
+    if os.environ.get("DAGNET_GOLDEN"):
+        return Path(os.environ["DAGNET_GOLDEN"])
+    return SHARED / "golden" if (SHARED / "golden").is_dir() else REFERENCE
+
+
+def golden_file(name: str) -> Path:
+    """A file of MatConvNet's numbers such as "master/ops_conv.mat"; skips the test where it is nowhere."""
+    for folder in (golden_root(), REFERENCE):
+        if (folder / name).is_file():
+            return folder / name
+    pytest.skip(f"no {name} in {golden_root()} nor in tests/reference")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Real images, weights and networks: $DAGNET_DATA, else ../shared/data."""
+    folder = Path(os.environ.get("DAGNET_DATA", SHARED / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"real data is absent: no folder {folder} (set DAGNET_DATA)")
+    return folder
+
+
+@pytest.fixture(params=["numpy", pytest.param("cupy", marks=pytest.mark.gpu)])
+def xp(request: pytest.FixtureRequest) -> ModuleType:
+    """NumPy, and CuPy where there is a GPU: one body of a test serves both."""
+    if request.param == "numpy":
+        return np
+    try:
+        return array.cupy_module()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20170207)
