@@ -18,13 +18,16 @@ Size = tuple[float, float, float, float]  # (H, W, C, N); NaN where unknown
 class Layer:
     """The base of all blocks.
 
-    mode           "normal" (training) or "test"; set by the net, read by DropOut, BatchNorm
-    backward_uses  what backward is given as its first argument: the layer's "inputs", or its "outputs" where these
-                   suffice (ReLU), so that the net may free the inputs during the forward pass
+    mode             "normal" (training) or "test"; set by the net, read by DropOut, BatchNorm
+    backward_uses    what backward is given as its first argument: the layer's "inputs", or its "outputs" where these
+                     suffice (ReLU), so that the net may free the inputs during the forward pass
+    needs_input_der  False, set by the net, where nobody asks for the inputs' derivatives (the images of a training run);
+                     a block may then return None for them
     """
 
     mode: Literal["normal", "test"] = "normal"
     backward_uses: ClassVar[Literal["inputs", "outputs"]] = "inputs"
+    needs_input_der: bool = True
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """The outputs, from the inputs and the parameters. Arguments are never written to."""

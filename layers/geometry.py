@@ -111,9 +111,21 @@ def slide(size: int, window: int, stride: int, before: int, after: int, who: str
     return (size + before + after - window) // stride + 1
 
 
-def window_field(
-    window: tuple[int, int], stride: tuple[int, int], pad: tuple[int, int, int, int]
-) -> ReceptiveField:
+def window_sizes(
+    size: tuple[float, float, float, float],
+    window: Sequence[int],
+    stride: Sequence[int],
+    pad: Sequence[int],
+    channels: float | None = None,
+) -> tuple[float, float, float, float]:
+    """The size (YH, YW, channels, N) that a sliding window makes of (H, W, C, N); NaN where unknown; channels None keeps C."""
+    h, w, c, n = size
+    yh = (h + pad[0] + pad[1] - window[0]) // stride[0] + 1
+    yw = (w + pad[2] + pad[3] - window[1]) // stride[1] + 1
+    return yh, yw, c if channels is None else channels, n
+
+
+def window_field(window: Sequence[int], stride: Sequence[int], pad: Sequence[int]) -> ReceptiveField:
     """The receptive field of a window of `window` pixels (dilation included): its centre starts at 1 - pad + (w-1)/2."""
     return ReceptiveField(
         size=(window[0], window[1]),

@@ -1,0 +1,115 @@
+"""Running a graph forward and backward, and freeing what is not needed any more.
+
+Forward   layers run in execution order; a layer that lacks an input is skipped (a loss without labels), as in MatConvNet.
+Backward  layers run in reverse. Where several layers read one variable or parameter, their derivatives are added.
+Memory    With conserve_memory a variable's value goes when its last reader has run, unless it is precious or backward needs
+          it; its derivative and value go when its maker's backward begins.
+Source    matlab/+dagnn/@DagNN/eval.m and matlab/+dagnn/Layer.m (forwardAdvanced, backwardAdvanced) of 1.0-beta25
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dagnet.graph import Graph, LayerRecord
+from dagnet.layers.array import Array
+
+
+@dataclass
+class Options:
+    """What a pass over the graph obeys (the DagNN's attributes of the same names)."""
+
+    conserve_memory: bool
+    accumulate_param_ders: bool
+    input_ders: bool
+
+
+def forward(graph: Graph, options: Options, *, derivatives: bool) -> None:
+    """Compute every variable that can be computed; keep what backward will need where `derivatives` follow."""
+    unread = {name: var.fanout for name, var in graph.vars.items()}
+    spared = _needed_by_backward(graph) if derivatives else set()
+    for name in graph.order:
+        record = graph.layers[name]
+        inputs = [graph.vars[v].held["value"] for v in record.inputs]
+        for v in record.inputs:
+            unread[v] -= 1
+        if any(value is None for value in inputs):
+            continue
+        params = _param_values(graph, record)
+        for v in record.inputs:
+            if options.conserve_memory and not unread[v] and v not in spared and not graph.vars[v].precious:
+                graph.vars[v].free("value", f"after layer '{name}' had read it")
+        with _named(record, inputs):
+            outputs = record.block.forward(inputs, params)
+        for v, value in zip(record.outputs, outputs, strict=True):
+            graph.vars[v].put("value", value)
+
+
+def backward(graph: Graph, options: Options) -> None:
+    """Compute the derivatives of all variables and parameters from those that the net's outputs were given."""
+    seen: Counter[tuple[str, str]] = Counter()
+    for name in reversed(graph.order):
+        record = graph.layers[name]
+        makers = [graph.vars[v] for v in record.outputs]
+        der_outputs = [var.held["der"] for var in makers]
+        if any(der is None for der in der_outputs):
+            continue
+        used = record.inputs if record.block.backward_uses == "inputs" else record.outputs
+        values = [graph.vars[v].held["value"] for v in used]
+        if any(value is None for value in values):
+            continue
+        for var in makers:
+            if options.conserve_memory and not var.precious:
+                for what in ("value", "der"):
+                    var.free(what, f"when layer '{name}' had passed it back")
+        record.block.needs_input_der = options.input_ders or any(graph.vars[v].fanin for v in record.inputs)
+        with _named(record, values):
+            der_inputs, der_params = record.block.backward(values, _param_values(graph, record), der_outputs)
+        for v, der in zip(record.inputs, der_inputs, strict=True):
+            var = graph.vars[v]
+            var.put("der", der if not seen["var", v] else _added(var.held["der"], der))
+            seen["var", v] += 1
+        for p, der in zip(record.params, der_params, strict=True):
+            param = graph.params[p]
+            fresh = not seen["param", p] and not options.accumulate_param_ders
+            param.der = der if fresh else _added(param.der, der)
+            seen["param", p] += 1
+
+
+def _added(sum_so_far: Array | None, der: Array | None) -> Array | None:
+    """The sum, in a new array: blocks may hand the same array to several inputs."""
+    if sum_so_far is None or der is None:
+        return der if sum_so_far is None else sum_so_far
+    return sum_so_far + der
+
+
+def _needed_by_backward(graph: Graph) -> set[str]:
+    """The variables whose values backward will ask for: inputs of most layers, outputs of those that can do with them."""
+    needed = set()
+    for record in graph.layers.values():
+        needed.update(record.inputs if record.block.backward_uses == "inputs" else record.outputs)
+    return needed
+
+
+def _param_values(graph: Graph, record: LayerRecord) -> list[Array]:
+    values = [graph.params[p].value for p in record.params]
+    for p, value in zip(record.params, values, strict=True):
+        if value is None:
+            raise ValueError(
+                f"layer '{record.name}': its parameter '{p}' has no value; call net.init_params(rng) or set "
+                f"net.params['{p}'].value"
+            )
+    return values
+
+
+@contextmanager
+def _named(record: LayerRecord, values: list[Array | None]) -> Iterator[None]:
+    """Let an error from a block say in which layer it arose, and with what shapes."""
+    try:
+        yield
+    except Exception as error:
+        names = record.inputs if len(record.inputs) == len(values) else record.outputs
+        shapes = ", ".join(f"'{n}' {v.shape}" for n, v in zip(names, values, strict=False) if v is not None)
+        error.add_note(f"in layer '{record.name}' ({type(record.block).__name__}), input {shapes}")
+        raise
