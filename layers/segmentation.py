@@ -1,0 +1,112 @@
+"""Loss and accuracy of a segmentation (matconvnet-fcn's SegmentationLoss and SegmentationAccuracy).
+
+Shapes    x, dx (H, W, C, N) scores; c (H, W, 1, N) labels 1..C, 0 means: ignore; y one number
+SegmentationLoss      vl_nnloss with instance weights v_n = 1 / (1 + number of labelled pixels of image n): however many of its
+                      pixels are labelled, an image counts as (nearly) the mean over them. The 1 is matconvnet-fcn's.
+SegmentationAccuracy  M[a, b] = how many pixels of label a, since reset, have their highest score at b. With hits_k = M[k, k],
+                      truth_k = sum_b M[k, b], found_k = sum_a M[a, k], y is
+                        pixel accuracy   sum_k hits_k / sum_ab M[a, b]
+                        mean accuracy    mean_k hits_k / max(1, truth_k)
+                        mean IU          mean_k hits_k / max(1, truth_k + found_k - hits_k)
+                      It has no derivative.
+Source    SegmentationLoss.m and SegmentationAccuracy.m of matconvnet-fcn, commit b5f38359
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import array, loss
+from .array import Array
+
+
+def instance_weights(c: Array, dtype: Any = np.float32) -> Array:
+    """v (1, 1, 1, N) from the labels c."""
+    labelled = (array.four_d(c) > 0).sum(axis=(0, 1, 2), keepdims=True)
+    return (1 / (labelled + 1.0)).astype(dtype)
+
+
+def confusion(x: Array, c: Array, classes: int) -> Array:
+    """M (classes, classes), as above; row: label, column: the class of the highest score, the first of equals.
+
+    Raises ValueError for labels of another size than the scores' pixels and for a label above `classes`.
+    """
+    xp = array.module_of(x, c)
+    x, c = array.four_d(x), array.four_d(c)
+    h, w, k, n = x.shape
+    if c.shape != (h, w, 1, n):
+        raise ValueError(
+            f"SegmentationAccuracy: labels are {c.shape} and scores {x.shape}; ({h}, {w}, 1, {n}) is right"
+        )
+    if k > classes:
+        raise ValueError(f"SegmentationAccuracy: scores have {k} channels; at most n_classes = {classes} are right")
+    if xp is np:
+        loss.check_labels(c, classes)
+    labels = c.transpose(2, 3, 0, 1).reshape(-1).astype(np.int64)
+    found = x.transpose(2, 3, 0, 1).argmax(axis=0).reshape(-1)
+    counts = xp.bincount(labels * classes + found, minlength=(classes + 1) * classes)
+    return counts[classes : (classes + 1) * classes].reshape(classes, classes)  # the first row: ignored pixels
+
+
+def scores(matrix: Array) -> Array:
+    """[pixel accuracy, mean accuracy, mean IU] (3,), from a confusion matrix."""
+    xp = array.module_of(matrix)
+    hits, truth, found = xp.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    return xp.stack(
+        [
+            hits.sum() / xp.maximum(1, matrix.sum()),
+            (hits / xp.maximum(1, truth)).mean(),
+            (hits / xp.maximum(1, truth + found - hits)).mean(),
+        ]
+    )
+
+
+@dataclass
+class SegmentationLoss(loss.Loss):
+    """A Loss in which every image counts the same; its average is the mean over images.
+
+    With `normalise` (master) the average is too small by the batch size, as it is where matconvnet-fcn runs on master.
+    """
+
+    def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
+        """y, from the scores and labels."""
+        x, c = inputs
+        y = loss.forward(x, c, **self._options(x, c))
+        self._average(y, array.four_d(x).shape[3])
+        return [y]
+
+    def _options(self, x: Array, c: Array) -> dict[str, Any]:
+        return {"loss": self.loss, "normalise": self.normalise, "instance_weights": instance_weights(c, x.dtype)}
+
+
+@dataclass
+class SegmentationAccuracy(loss.Loss):
+    """Inputs: scores and labels. Output and average: [pixel accuracy, mean accuracy, mean IU] since reset.
+
+    n_classes   how many classes the means are over: the scores' channels unless given. matconvnet-fcn has 21 hard-wired, so
+                that its means over the classes come out 2/21 of the truth for two classes; 21 gives its numbers.
+    confusion   the matrix M so far; num_averaged counts its pixels
+    """
+
+    n_classes: int | None = field(default=None, metadata={"matlab": "where set"})
+
+    def reset(self) -> None:
+        """Forget the counts."""
+        super().reset()
+        self.confusion: Array | None = None
+
+    def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
+        """The three scores of all pixels since reset."""
+        x, c = inputs
+        counts = confusion(x, c, self.n_classes or array.four_d(x).shape[2])
+        self.confusion = counts if self.confusion is None else self.confusion + counts
+        self.average = scores(self.confusion)
+        self.num_averaged = self.confusion.sum()
+        return [self.average]
+
+    def backward(
+        self, inputs: list[Array], params: list[Array], der_outputs: list[Array]
+    ) -> tuple[list[Array | None], list[Array | None]]:
+        """None, None: an accuracy has no derivative."""
+        return [None, None], []
