@@ -1,0 +1,192 @@
+"""Max and average pooling (MatConvNet vl_nnpool, dagnn.Pooling).
+
+Shapes    x, dx (H, W, C, N)    y, dy (YH, YW, C, N)    window PH x PW
+          YH = floor((H + top + bottom - PH) / stride_v) + 1, and YW alike
+Forward   The window of y[i, j] is the rows i*stride - top + (0 .. PH-1) and the columns j*stride - left + (0 .. PW-1) of x,
+          as far as they exist: padding only makes room, it never counts.
+          max   y[i,j,c,n] = max of x[:,:,c,n] over the window
+          avg   y[i,j,c,n] = mean of x[:,:,c,n] over the window
+Backward  max   dy[i,j] is added to the first place of the window where x equals y, in the order: leftmost column, then topmost
+                row
+          avg   dy[i,j] / (pixels in the window) is added to all places of the window
+Source    MatConvNet manual, section 4.3; vl_nnpool.m and pooling_cpu.cpp of 1.0-beta25
+
+How: a window's maximum is the maximum over its columns' maxima, and its sum the sum of its columns' sums. So both are done
+along one direction and then along the other: PH + PW array operations in place of PH * PW, and the order among equals above
+comes by itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from . import array, block, geometry
+from .array import Array
+from .geometry import Numbers
+
+METHODS = ("max", "avg")
+
+
+def forward(x: Array, pool: Numbers, *, stride: Numbers = 1, pad: Numbers = 0, method: str = "max") -> Array:
+    """y (YH, YW, C, N). Raises ValueError where the window does not fit or the method is unknown."""
+    x = array.four_d(x)
+    rows, columns = _lines(x.shape, pool, stride, pad, method)
+    pixels = array.base(x)
+    y = _reduce(_reduce(pixels, rows, method), columns, method)
+    if y is pixels:  # a 1x1 window: the result is to be an array of its own
+        y = y.copy()
+    if method == "avg":
+        y /= _counts(y, rows, columns)
+    return y.transpose(1, 2, 3, 0)
+
+
+def backward(
+    x: Array, pool: Numbers, dy: Array, *, stride: Numbers = 1, pad: Numbers = 0, method: str = "max"
+) -> Array:
+    """dx, shaped like x. Raises ValueError as forward does, and where dy has not y's shape."""
+    array.module_of(x, dy)
+    x, dy = array.four_d(x), array.four_d(dy)
+    rows, columns = _lines(x.shape, pool, stride, pad, method)
+    size = (rows.positions, columns.positions, *x.shape[2:])
+    if dy.shape != size:
+        raise ValueError(f"pool: dy has shape {dy.shape}; y's shape {size} is right")
+    pixels, dy = array.base(x), array.base(dy)
+    if method == "avg":
+        dx = _spread(_spread(dy / _counts(dy, rows, columns), columns), rows)
+    else:
+        column_maxima = _reduce(pixels, rows, "max")
+        y = _reduce(column_maxima, columns, "max")
+        dx = _route(pixels, column_maxima, _route(column_maxima, y, dy, columns), rows)
+    return (dx.copy() if dx is dy else dx).transpose(1, 2, 3, 0)
+
+
+@dataclass(frozen=True)
+class Line:
+    """How windows lie along one axis (1 = H, 2 = W) of an array (N, H, W, C)."""
+
+    axis: int
+    size: int
+    window: int
+    stride: int
+    before: int
+    positions: int
+
+    @property
+    def idle(self) -> bool:
+        """Whether each window is one pixel and each pixel one window."""
+        return self.window == self.stride == 1 and self.positions == self.size
+
+    def taps(self) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+        """For each pixel of the window: the places of x that it reads, and the places of y that this is for.
+
+        Position i reads pixel i*stride - before + tap. Where that lies in the padding, i is left out.
+        """
+        all_before = (slice(None),) * self.axis
+        for tap in range(self.window):
+            shift = tap - self.before
+            first = max(-(shift // self.stride), 0)
+            end = min((self.size - 1 - shift) // self.stride + 1, self.positions)
+            if first < end:
+                pixels = slice(first * self.stride + shift, (end - 1) * self.stride + shift + 1, self.stride)
+                yield (*all_before, pixels), (*all_before, slice(first, end))
+
+    def resized(self, x: Array, length: int) -> tuple[int, ...]:
+        """x's shape with that length along this axis."""
+        return (*x.shape[: self.axis], length, *x.shape[self.axis + 1 :])
+
+
+def _lines(size: tuple, pool: Numbers, stride: Numbers, pad: Numbers, method: str) -> tuple[Line, Line]:
+    """The windows' rows and columns over x of that size (H, W, C, N), checked."""
+    if method not in METHODS:
+        raise ValueError(f"pool: method is {method!r}; 'max' or 'avg' is right")
+    pool = geometry.positive_pair(pool, "pool: pool")
+    stride = geometry.positive_pair(stride, "pool: stride")
+    pad = geometry.four(pad, "pool: pad")
+    if max(pad[:2]) >= pool[0] or max(pad[2:]) >= pool[1]:
+        raise ValueError(f"pool: pad is {list(pad)} and the window {pool[0]} x {pool[1]}; each pad must be smaller")
+    lines = []
+    for a, name in enumerate(("vertically", "horizontally")):
+        positions = geometry.slide(size[a], pool[a], stride[a], pad[2 * a], pad[2 * a + 1], f"pool, {name}")
+        lines.append(Line(a + 1, size[a], pool[a], stride[a], pad[2 * a], positions))
+    return lines[0], lines[1]
+
+
+def _reduce(x: Array, line: Line, method: str) -> Array:
+    """The maximum (max) or the sum (avg) over the windows along one axis."""
+    if line.idle:
+        return x
+    xp = array.module_of(x)
+    join, start = (xp.maximum, -xp.inf) if method == "max" else (xp.add, 0)
+    y = xp.full(line.resized(x, line.positions), start, x.dtype)
+    for pixels, places in line.taps():
+        join(y[places], x[pixels], out=y[places])
+    return y
+
+
+def _route(x: Array, y: Array, dy: Array, line: Line) -> Array:
+    """dx of the maximum along one axis: each dy goes to the first pixel of its window that equals y."""
+    if line.idle:
+        return dy
+    xp = array.module_of(x)
+    dx = xp.zeros(x.shape, dy.dtype)
+    left = dy.copy()  # what no pixel has been given yet
+    for pixels, places in line.taps():
+        share = xp.where(x[pixels] == y[places], left[places], 0)
+        dx[pixels] += share
+        left[places] -= share
+    return dx
+
+
+def _spread(dy: Array, line: Line) -> Array:
+    """dx of the sum along one axis: each dy goes to all pixels of its window."""
+    if line.idle:
+        return dy
+    dx = array.module_of(dy).zeros(line.resized(dy, line.size), dy.dtype)
+    for pixels, places in line.taps():
+        dx[pixels] += dy[places]
+    return dx
+
+
+def _counts(y: Array, rows: Line, columns: Line) -> Array:
+    """How many pixels of x each window holds, (YH, YW, 1)."""
+    xp = array.module_of(y)
+    ones = xp.ones((1, rows.size, columns.size, 1), y.dtype)
+    return _reduce(_reduce(ones, rows, "avg"), columns, "avg")[0]
+
+
+@dataclass
+class Pooling(block.Layer):
+    """method "max" or "avg", pool_size [PH, PW], pad [top, bottom, left, right], stride [vertical, horizontal]."""
+
+    method: str = "max"
+    pool_size: list[int] = field(default_factory=lambda: [1, 1])
+    pad: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    stride: list[int] = field(default_factory=lambda: [1, 1])
+    opts: list = field(default_factory=lambda: ["cuDNN"])
+
+    def __post_init__(self) -> None:
+        self.pool_size = list(geometry.positive_pair(self.pool_size, "Pooling: pool_size"))
+        self.pad = list(geometry.four(self.pad, "Pooling: pad"))
+        self.stride = list(geometry.positive_pair(self.stride, "Pooling: stride"))
+        if self.method not in METHODS:
+            raise ValueError(f"Pooling: method is {self.method!r}; 'max' or 'avg' is right")
+
+    def _options(self) -> dict:
+        return {"stride": self.stride, "pad": self.pad, "method": self.method}
+
+    def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
+        """y, from x."""
+        return [forward(inputs[0], self.pool_size, **self._options())]
+
+    def backward(
+        self, inputs: list[Array], params: list[Array], der_outputs: list[Array]
+    ) -> tuple[list[Array | None], list[Array | None]]:
+        """dx; no parameters."""
+        return [backward(inputs[0], self.pool_size, der_outputs[0], **self._options())], []
+
+    def output_sizes(self, input_sizes: list[block.Size]) -> list[block.Size]:
+        """[(YH, YW, C, N)]."""
+        return [geometry.window_sizes(input_sizes[0], self.pool_size, self.stride, self.pad)]
+
+    def receptive_fields(self, inputs: int) -> list[geometry.ReceptiveField]:
+        """The window, its stride and centre."""
+        return [geometry.window_field(self.pool_size, self.stride, self.pad)]

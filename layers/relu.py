@@ -1,0 +1,57 @@
+"""Rectified linear unit (MatConvNet vl_nnrelu, dagnn.ReLU).
+
+Shapes    x, y, dx, dy (H, W, C, N)
+Forward   y  = max(x, 0) + leak * min(x, 0)
+Backward  dx = dy * (1 if x > 0 else leak)      at x = 0 we take leak
+          With leak >= 0, y > 0 exactly where x > 0: backward may then be given y in place of x.
+Source    MatConvNet manual, section 4.4; vl_nnrelu.m of 1.0-beta25
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from . import array, block
+from .array import Array
+
+
+def forward(x: Array, *, leak: float = 0.0) -> Array:
+    """y, shaped like x."""
+    xp = array.module_of(x)
+    if leak == 0:
+        return xp.maximum(x, 0)
+    return xp.where(x > 0, x, float(leak) * x)
+
+
+def backward(x: Array, dy: Array, *, leak: float = 0.0) -> Array:
+    """dx, from x (or from y where leak >= 0) and dy."""
+    array.module_of(x, dy)
+    slope = (x > 0).astype(dy.dtype)
+    if leak != 0:
+        slope *= 1 - float(leak)
+        slope += float(leak)
+    slope *= dy
+    return slope
+
+
+@dataclass
+class ReLU(block.Layer):
+    """use_short_circuit: backward takes the output, so that the net may free the input during the forward pass."""
+
+    use_short_circuit: bool = True
+    leak: float = 0.0
+    opts: list = field(default_factory=list)
+
+    @property
+    def backward_uses(self) -> Literal["inputs", "outputs"]:
+        """ "outputs" with use_short_circuit; a negative leak needs the input's sign, which the output then hides."""
+        return "outputs" if self.use_short_circuit and self.leak >= 0 else "inputs"
+
+    def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
+        """y, from x."""
+        return [forward(inputs[0], leak=self.leak)]
+
+    def backward(
+        self, inputs: list[Array], params: list[Array], der_outputs: list[Array]
+    ) -> tuple[list[Array | None], list[Array | None]]:
+        """dx; no parameters."""
+        return [backward(inputs[0], der_outputs[0], leak=self.leak)], []

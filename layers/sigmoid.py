@@ -1,0 +1,40 @@
+"""Sigmoid (MatConvNet vl_nnsigmoid, dagnn.Sigmoid).
+
+Shapes    x, y, dx, dy (H, W, C, N)
+Forward   y  = 1 / (1 + exp(-x))
+Backward  dx = dy * y * (1 - y)
+Source    MatConvNet manual, section 4.5; vl_nnsigmoid.m of 1.0-beta25
+"""
+
+from dataclasses import dataclass
+
+from . import array, block
+from .array import Array
+
+
+def forward(x: Array) -> Array:
+    """y, shaped like x, in 0 .. 1."""
+    xp = array.module_of(x)
+    e = xp.exp(-xp.abs(x))  # never overflows, whatever the sign of x
+    return xp.where(x >= 0, 1, e) / (1 + e)
+
+
+def backward(x: Array, dy: Array) -> Array:
+    """dx, from x and dy."""
+    y = forward(x)
+    return dy * (y * (1 - y))
+
+
+@dataclass
+class Sigmoid(block.Layer):
+    """No properties."""
+
+    def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
+        """y, from x."""
+        return [forward(inputs[0])]
+
+    def backward(
+        self, inputs: list[Array], params: list[Array], der_outputs: list[Array]
+    ) -> tuple[list[Array | None], list[Array | None]]:
+        """dx; no parameters."""
+        return [backward(inputs[0], der_outputs[0])], []

@@ -1,0 +1,42 @@
+"""Softmax over the channels (MatConvNet vl_nnsoftmax, dagnn.SoftMax).
+
+Shapes    x, y, dx, dy (H, W, C, N)
+Forward   y[c]  = exp(x[c]) / sum_k exp(x[k])               at each pixel; the largest x is subtracted first
+Backward  dx[c] = y[c] * (dy[c] - sum_k dy[k] * y[k])
+Source    MatConvNet manual, section 4.7; vl_nnsoftmax.m of 1.0-beta25
+"""
+
+from dataclasses import dataclass
+
+from . import array, block
+from .array import Array
+
+
+def forward(x: Array) -> Array:
+    """y, shaped like x: at each pixel, positive values that sum to 1."""
+    xp = array.module_of(x)
+    x = array.four_d(x)
+    y = xp.exp(x - x.max(axis=2, keepdims=True))
+    y /= y.sum(axis=2, keepdims=True)
+    return y
+
+
+def backward(x: Array, dy: Array) -> Array:
+    """dx, from x and dy."""
+    y, dy = forward(x), array.four_d(dy)
+    return y * (dy - (dy * y).sum(axis=2, keepdims=True))
+
+
+@dataclass
+class SoftMax(block.Layer):
+    """No properties."""
+
+    def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
+        """y, from x."""
+        return [forward(inputs[0])]
+
+    def backward(
+        self, inputs: list[Array], params: list[Array], der_outputs: list[Array]
+    ) -> tuple[list[Array | None], list[Array | None]]:
+        """dx; no parameters."""
+        return [backward(inputs[0], der_outputs[0])], []
