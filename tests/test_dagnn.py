@@ -1,0 +1,245 @@
+"""DagNN: running forward and backward, what is freed and when, derivatives that meet, sizes, copies."""
+
+import numpy as np
+import pytest
+
+from dagnet import DagNN
+from dagnet.layers import array, concat, conv, dropout, loss, relu
+from dagnet.layers import sum as sum_layer
+
+
+def small_net(seed=0):
+    """input -> conv1 -> relu1 -> conv2 -> prediction -> objective, in float32."""
+    net = DagNN()
+    net.add_layer("conv1", conv.Conv([3, 3, 2, 4], pad=1), "input", "x1", ["conv1f", "conv1b"])
+    net.add_layer("relu1", relu.ReLU(), "x1", "x2")
+    net.add_layer("conv2", conv.Conv([1, 1, 4, 3]), "x2", "prediction", ["conv2f", "conv2b"])
+    net.add_layer("objective", loss.Loss(), ["prediction", "label"], "objective")
+    net.init_params(np.random.default_rng(seed))
+    return net
+
+
+def batch(rng, n=2):
+    label = rng.integers(1, 4, (6, 5, 1, n)).astype(np.float32)
+    return {"input": rng.standard_normal((6, 5, 2, n), np.float32), "label": label}
+
+
+def test_values_and_derivatives_are_there_when_all_is_kept(rng):
+    net = small_net()
+    net.conserve_memory = False
+    net.eval(batch(rng), {"objective": 1})
+    for name, shape in {"input": (6, 5, 2, 2), "x1": (6, 5, 4, 2), "x2": (6, 5, 4, 2), "prediction": (6, 5, 3, 2)}.items():
+        assert net.vars[name].value.shape == net.vars[name].der.shape == shape
+    assert {p.name: p.der.shape for p in net.params.values()} == {p.name: p.value.shape for p in net.params.values()}
+
+
+def test_memory_is_freed_but_for_outputs_and_what_is_precious(rng):
+    net = small_net()
+    net.mode = "test"
+    net.vars["x2"].precious = True
+    net.eval(batch(rng))
+    assert net.vars["objective"].value is not None and net.vars["x2"].value.shape == (6, 5, 4, 2)
+    with pytest.raises(RuntimeError, match=r"value of variable 'prediction' was freed after layer 'objective' had read it"):
+        net.vars["prediction"].value
+    with pytest.raises(RuntimeError, match=r"net.vars\['x1'\].precious = True"):
+        net.vars["x1"].value
+
+
+def test_freeing_changes_no_derivative(rng):
+    inputs = batch(rng)
+    kept, freed = small_net(), small_net()
+    kept.conserve_memory = False
+    for net in (kept, freed):
+        net.eval(inputs, {"objective": 1})
+    for name in kept.params:
+        assert np.array_equal(kept.params[name].der, freed.params[name].der)
+    assert np.array_equal(kept.vars["input"].der, freed.vars["input"].der)
+
+
+def test_relus_input_goes_during_the_forward_pass_and_what_backward_needs_stays(rng):
+    net = small_net()
+    seen = {}
+    block = net.layers["objective"].block
+    run = block.forward
+
+    def spy(inputs, params):
+        seen.update({name: var.held["value"] is not None for name, var in net.vars.items()})
+        return run(inputs, params)
+
+    block.forward = spy
+    net.eval(batch(rng), {"objective": 1})
+    assert not seen["x1"] and seen["x2"] and seen["input"] and seen["prediction"]
+
+
+def test_a_variable_that_another_layer_reads_survives_relus_shortcut(rng):
+    """MatConvNet frees it and then finds an empty input; here it is kept."""
+    net = DagNN()
+    net.add_layer("conv", conv.Conv([1, 1, 2, 2], has_bias=False), "input", "x", "f")
+    net.add_layer("conv2", conv.Conv([1, 1, 2, 2], has_bias=False), "x", "z", "g")
+    net.add_layer("relu", relu.ReLU(), "x", "y")
+    net.add_layer("sum", sum_layer.Sum(), ["y", "z"], "out")
+    net.init_params(rng)
+    x = rng.standard_normal((3, 3, 2, 1), np.float32)
+    net.eval({"input": x}, {"out": 1})
+    freed = net.params["g"].der
+    net.conserve_memory = False
+    net.eval({"input": x}, {"out": 1})
+    assert np.array_equal(freed, net.params["g"].der)
+
+
+def test_derivatives_of_a_shared_variable_and_a_shared_parameter_are_summed(rng):
+    net = DagNN()
+    net.add_layer("a", conv.Conv([1, 1, 2, 2], has_bias=False), "input", "ya", "f")
+    net.add_layer("b", conv.Conv([1, 1, 2, 2], has_bias=False), "input", "yb", "f")
+    net.add_layer("cat", concat.Concat(), ["ya", "yb"], "y")
+    net.init_params(rng)
+    x = rng.standard_normal((3, 3, 2, 2))
+    f = net.params["f"].value = net.params["f"].value.astype(float)
+    dy = rng.standard_normal((3, 3, 4, 2))
+    net.eval({"input": x}, {"y": dy})
+    da, db = (conv.backward(x, f, None, dy[:, :, c]) for c in (slice(0, 2), slice(2, 4)))
+    np.testing.assert_allclose(net.vars["input"].der, da[0] + db[0], rtol=1e-12)
+    np.testing.assert_allclose(net.params["f"].der, da[1] + db[1], rtol=1e-12)
+
+
+def test_parameter_derivatives_accumulate_over_sub_batches_when_asked(rng):
+    net, inputs = small_net(), batch(rng, 4)
+    net.eval(inputs, {"objective": 1})
+    whole = {p.name: p.der for p in net.params.values()}
+    for s in (0, 1):
+        net.accumulate_param_ders = s > 0
+        net.eval({k: v[..., s::2] for k, v in inputs.items()}, {"objective": 1})
+    for name, der in whole.items():
+        np.testing.assert_allclose(net.params[name].der, der, rtol=2e-5, atol=1e-5)
+
+
+def test_a_layer_that_lacks_an_input_is_skipped(rng):
+    net = small_net()
+    net.eval({"input": batch(rng)["input"]})
+    assert net.vars["prediction"].value.shape == (6, 5, 3, 2) and net.vars["objective"].value is None
+
+
+def test_the_inputs_derivative_is_left_out_where_nobody_asks(rng):
+    net = small_net()
+    net.input_ders = False
+    net.eval(batch(rng), {"objective": 1})
+    assert net.vars["input"].der is None and net.params["conv1f"].der is not None
+
+
+def test_mode_reaches_the_blocks_and_other_words_are_refused():
+    net = DagNN()
+    net.mode = "test"
+    net.add_layer("drop", dropout.DropOut(), "x", "y")
+    assert net.layers["drop"].block.mode == "test"
+    net.mode = "train"
+    assert net.mode == net.layers["drop"].block.mode == "normal"
+    with pytest.raises(ValueError, match="'normal' or 'test' is right"):
+        net.mode = "eval"
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda net: net.eval({}), "net.mode = 'test'"),
+        (lambda net: net.eval({"input": [1, 2]}), "input 'input': it is a list"),
+        (lambda net: net.eval({"input": np.zeros((3, 3, 2, 1), np.float32)}, {"objective": 1}), "was an input missing"),
+        (lambda net: net.eval({"input": np.zeros((3, 3, 5, 1), np.float32)}), "x has 5 channels"),
+        (lambda net: net.eval({"input": np.zeros((3, 3, 2, 1))}), "float64"),
+        (lambda net: net.move("tpu"), "'cpu' or 'gpu' is right"),
+    ],
+)
+def test_bad_input_gets_one_sentence(call, says):
+    with pytest.raises(ValueError) as caught:
+        call(small_net())
+    assert says in str(caught.value)
+
+
+def test_an_error_in_a_layer_names_the_layer_and_its_input():
+    net = small_net()
+    with pytest.raises(ValueError, match="conv") as caught:
+        net.eval({"input": np.zeros((3, 3, 5, 1), np.float32)})
+    assert caught.value.__notes__ == ["in layer 'conv1' (Conv), input 'input' (3, 3, 5, 1)"]
+
+
+def test_a_parameter_without_value_is_named():
+    net = small_net()
+    net.params["conv2f"].value = None
+    with pytest.raises(ValueError, match=r"layer 'conv2': its parameter 'conv2f' has no value"):
+        net.eval({"input": np.zeros((3, 3, 2, 1), np.float32)})
+
+
+def test_a_copy_is_independent_and_computes_the_same(rng):
+    net, inputs = small_net(), batch(rng)
+    net.params["conv1f"].learning_rate = 0.5
+    net.vars["x2"].precious = True
+    twin = net.copy()
+    twin.params["conv2f"].value[...] = 0
+    twin.layers["conv1"].block.pad = [0, 0, 0, 0]
+    again = net.copy()
+    for n in (net, again):
+        n.eval(inputs)
+    assert np.array_equal(net.vars["objective"].value, again.vars["objective"].value)
+    assert again.params["conv1f"].learning_rate == 0.5 and again.vars["x2"].precious
+    assert again.execution_order == net.execution_order
+
+
+def test_reset_forgets_values_but_not_parameters(rng):
+    net = small_net()
+    net.eval(batch(rng), {"objective": 1})
+    net.reset()
+    assert all(v.value is None and v.der is None for v in net.vars.values())
+    assert all(p.der is None and p.value is not None for p in net.params.values())
+    assert net.layers["objective"].block.num_averaged == 0
+
+
+def test_any_memory_order_gives_the_same_numbers(rng):
+    net, inputs = small_net(), batch(rng)
+    net.eval(inputs)
+    first = net.vars["objective"].value
+    net.eval({k: np.asfortranarray(v) for k, v in inputs.items()})
+    assert np.array_equal(first, net.vars["objective"].value)
+
+
+def test_sizes_are_those_that_eval_makes(rng):
+    net, inputs = small_net(), batch(rng)
+    sizes = net.get_var_sizes({"input": (6, 5, 2, 2), "label": (6, 5, 1, 2)})
+    net.conserve_memory = False
+    net.eval(inputs)
+    for name, var in net.vars.items():
+        if name != "objective":  # one number, of which MatConvNet's Loss says [1 1 1 N]
+            assert sizes[name] == var.value.shape, name
+    assert sizes["objective"] == (1, 1, 1, 2)
+
+
+def test_a_receptive_field_is_where_the_derivative_is_not_zero(rng):
+    net = DagNN()
+    net.add_layer("a", conv.Conv([3, 2, 1, 1], stride=2, pad=[1, 0, 0, 1]), "input", "x", ["af", "ab"])
+    net.add_layer("b", conv.Conv([2, 3, 1, 1], dilate=[2, 1]), "x", "y", ["bf", "bb"])
+    net.init_params(rng)
+    net.eval({"input": rng.standard_normal((30, 30, 1, 1), np.float32)})
+    dy = np.zeros(net.vars["y"].value.shape, np.float32)
+    dy[4, 5] = 1
+    net.eval({"input": rng.standard_normal((30, 30, 1, 1), np.float32)}, {"y": dy})
+    field = net.get_var_receptive_fields("input")["y"]
+    rows, columns = np.nonzero(net.vars["input"].der[:, :, 0, 0])
+    for axis, (pixels, at) in enumerate(((rows, 4), (columns, 5))):
+        centre = field.offset[axis] + field.stride[axis] * at - 1  # counted from 0
+        assert pixels.min() == centre - (field.size[axis] - 1) / 2
+        assert pixels.max() == centre + (field.size[axis] - 1) / 2
+
+
+@pytest.mark.gpu
+def test_moving_to_the_gpu_and_back_changes_no_parameter(rng):
+    net, inputs = small_net(), batch(rng)
+    net.eval(inputs, {"objective": 1})
+    before = {p.name: (p.value.copy(), p.der) for p in net.params.values()}
+    try:
+        net.move("gpu")
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    net.eval({k: array.to_gpu(v) for k, v in inputs.items()}, {"objective": 1})
+    ders = {p.name: array.to_numpy(p.der) for p in net.params.values()}
+    net.move("cpu")
+    for name, (value, der) in before.items():
+        assert np.array_equal(net.params[name].value, value)
+        np.testing.assert_allclose(ders[name], der, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,13 @@
+"""The command line: dagnet VERB, or python -m dagnet.tools VERB."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a verb is imported when it is called, not before
+    from . import bench as bench
+    from . import command as command
+    from . import convert as convert
+    from . import demo as demo
+    from . import evaluate as evaluate
+    from . import segment as segment
+    from . import show as show
+    from . import train as train
