@@ -106,7 +106,7 @@ def from_matlab(matlab_type: str, properties: Mapping[str, Any]) -> block.Layer:
         if name not in fields:
             raise ValueError(f"{matlab_type}: it has no property {name!r}; {', '.join(fields)} are right")
         field = fields[name]
-        if np.size(value) == 0 and not isinstance(value, str):
+        if _is_empty(value):
             if field.name == "opts":
                 arguments[field.name] = []
             continue
@@ -126,6 +126,11 @@ def snake_case(name: str) -> str:
 
 def _default(field: dataclasses.Field) -> Any:
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _is_empty(value: Any) -> bool:
+    """MATLAB's [] and {}, which stand for "not given"."""
+    return value is None or (value.size == 0 if isinstance(value, np.ndarray) else value in ([], ()))
 
 
 def _plain(value: Any, like: Any) -> Any:

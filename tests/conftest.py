@@ -1,6 +1,7 @@
 """What all tests share: where the data lies, and the array modules that a test runs on."""
 
 import os
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -52,3 +53,11 @@ def xp(request: pytest.FixtureRequest) -> ModuleType:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20170207)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """After the tests: how many of MatConvNet's cases ran and passed, file by file."""
+    golden = sys.modules.get("tests.test_golden")
+    if golden and (lines := golden.golden_summary()):
+        terminalreporter.section("MatConvNet's numbers")
+        terminalreporter.write_line("\n".join(lines))
