@@ -1,0 +1,143 @@
+"""MATLAB's imresize: the resize under which MatConvNet's networks were trained.
+
+Shapes    image (H, W) or (H, W, C)  ->  (H', W') or (H', W', C)
+Kernels   bicubic   Keys' cubic with a = -0.5, four pixels wide
+          bilinear  triangle, two pixels wide
+          nearest   box, one pixel wide (no antialiasing, as in MATLAB)
+Rules     output pixel i (from 1) looks at input position u = i / s + (1 - 1 / s) / 2, where s is the dimension's scale;
+          when shrinking with antialiasing the kernel is widened by 1 / s; weights are divided by their sum;
+          positions beyond the border are mirrored, the border pixel twice; the dimension with the smaller scale goes first.
+Source    MATLAB's documentation of imresize; R. Keys, Cubic convolution interpolation, 1981. Held against arrays that
+          MATLAB wrote (tests/test_imresize.py).
+
+Sums are taken in double. Each of the two passes returns the class of its input, as MATLAB's do: floating point keeps its
+type; integers are rounded, halves away from zero, and clipped, twice. Convert an image to single first to round once.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy import sparse
+
+_STRIP = 1 << 20  # input elements converted to double at a time: the working set stays in the processor's cache
+
+
+def _cubic(x: np.ndarray) -> np.ndarray:
+    x = np.abs(x)
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+
+
+def _triangle(x: np.ndarray) -> np.ndarray:
+    return np.maximum(1 - np.abs(x), 0.0)
+
+
+_KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {
+    "bicubic": (_cubic, 4),
+    "bilinear": (_triangle, 2),
+}
+
+
+def imresize(
+    image: np.ndarray, size_or_scale: float | Sequence[int], method: str = "bicubic", antialiasing: bool = True
+) -> np.ndarray:
+    """Resize an image (H, W) or (H, W, C) as MATLAB's imresize does.
+
+    size_or_scale is a number (the scale of both dimensions; sizes are rounded up) or a pair (rows, columns).
+    method is "bicubic", "bilinear" or "nearest". The type of the image is kept, see above for rounding.
+    Raises ValueError for an empty image, one of another dimension or type, an unknown method or a size below 1.
+    """
+    image = np.asarray(image)
+    _refuse_unfit(image, method)
+    sizes, scales = _sizes_and_scales(image.shape, size_or_scale)
+    for axis in sorted((0, 1), key=lambda a: scales[a]):
+        if method == "nearest":
+            image = np.take(image, _nearest_index(image.shape[axis], sizes[axis], scales[axis]), axis=axis)
+        else:
+            weights = _weights(image.shape[axis], sizes[axis], scales[axis], method, antialiasing)
+            image = _resize_axis(image, weights, axis)
+    return image
+
+
+def _refuse_unfit(image: np.ndarray, method: str) -> None:
+    if method not in (*_KERNELS, "nearest"):
+        raise ValueError(f"imresize: method is {method!r}; it must be 'bicubic', 'bilinear' or 'nearest'")
+    if image.ndim not in (2, 3) or image.size == 0:
+        raise ValueError(f"imresize: image has shape {image.shape}; it must be (H, W) or (H, W, C) and not empty")
+    if method != "nearest" and image.dtype.kind not in "fui":
+        raise ValueError(f"imresize: image is of type {image.dtype}; {method} needs floating point or integers")
+
+
+def _sizes_and_scales(
+    shape: tuple[int, ...], size_or_scale: float | Sequence[int]
+) -> tuple[tuple[int, int], tuple[float, float]]:
+    if np.ndim(size_or_scale) == 0:
+        scale = float(size_or_scale)  # type: ignore[arg-type]
+        if not (scale > 0 and math.isfinite(scale)):
+            raise ValueError(f"imresize: scale is {size_or_scale}; it must be a positive number")
+        return (math.ceil(scale * shape[0]), math.ceil(scale * shape[1])), (scale, scale)
+    sizes = tuple(int(s) for s in size_or_scale)  # type: ignore[union-attr]
+    if len(sizes) != 2 or min(sizes) < 1:
+        raise ValueError(f"imresize: size is {tuple(size_or_scale)}; it must be (rows, columns), both at least 1")  # type: ignore[arg-type]
+    return (sizes[0], sizes[1]), (sizes[0] / shape[0], sizes[1] / shape[1])
+
+
+def _positions(n_out: int, scale: float) -> np.ndarray:
+    """Where each output pixel's centre falls in the input, both counted from 1 as in MATLAB."""
+    return np.arange(1, n_out + 1) / scale + 0.5 * (1 - 1 / scale)
+
+
+def _mirrored(index: np.ndarray, n: int) -> np.ndarray:
+    """Indices from 1, possibly outside 1..n, as indices from 0, mirrored at the borders: 1 2 3 3 2 1 1 2 3 ..."""
+    index = (index - 1) % (2 * n)
+    return np.where(index < n, index, 2 * n - 1 - index)
+
+
+def _nearest_index(n_in: int, n_out: int, scale: float) -> np.ndarray:
+    # The box kernel is open on the right: the pixel j with -0.5 <= u - j < 0.5 is floor(u + 0.5).
+    return _mirrored(np.floor(_positions(n_out, scale) + 0.5).astype(np.intp), n_in)
+
+
+@functools.lru_cache(maxsize=64)  # a data set asks for few pairs of sizes, and many times
+def _weights(n_in: int, n_out: int, scale: float, method: str, antialiasing: bool) -> sparse.csr_array:
+    """The pass as a matrix (n_out, n_in), one kernel a row."""
+    kernel, width = _KERNELS[method]
+    shrink = min(scale, 1.0) if antialiasing else 1.0
+    reach = width / shrink
+    u = _positions(n_out, scale)[:, None]
+    taps = math.ceil(reach) + 2
+    index = np.floor(u - reach / 2).astype(np.intp) + np.arange(taps)
+    values = kernel(shrink * (u - index))
+    values /= values.sum(axis=1, keepdims=True)
+    rows = np.repeat(np.arange(n_out), taps)
+    weights = sparse.csr_array((values.ravel(), (rows, _mirrored(index, n_in).ravel())), shape=(n_out, n_in))
+    weights.eliminate_zeros()
+    return weights
+
+
+def _resize_axis(image: np.ndarray, weights: sparse.csr_array, axis: int) -> np.ndarray:
+    """Apply weights (n_out, n_in) along axis 0 or 1, strip by strip over the other axis."""
+    other = 1 - axis
+    shape = list(image.shape)
+    shape[axis] = weights.shape[0]
+    out = np.empty(shape, image.dtype)
+    step = max(1, _STRIP * image.shape[other] // image.size)
+    source, target = image.swapaxes(0, axis), out.swapaxes(0, axis)
+    for start in range(0, image.shape[other], step):
+        strip = source[:, start : start + step]
+        columns = strip.astype(np.float64, order="C").reshape(strip.shape[0], -1)
+        target[:, start : start + step] = _as_type(weights @ columns, out.dtype).reshape(-1, *strip.shape[1:])
+    return out
+
+
+def _as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if dtype.kind == "f":
+        return values
+    limits = np.iinfo(dtype)
+    away = np.copysign(np.floor(np.abs(values) + 0.5), values)
+    return np.clip(away, limits.min, limits.max)
