@@ -1,0 +1,157 @@
+"""Checkpoints of training, `net-epoch-N.mat`, as cnn_train_dag and cnn_train write them, so that either side can go on.
+
+A file holds `net`; `state`, from beta21 on, with the solver's memory of each parameter (cell `solverState`, called `momentum`
+up to beta23); and `stats`, which comes last, with one record an epoch for `train` and `val`.
+"""
+
+import os
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dagnet.dagnn import DagNN
+
+from . import fields, matfile, matvalues, netfile
+
+NAME = re.compile(r"net-epoch-(\d+)\.mat")
+Record = dict[str, Any]  # one epoch's num, time, objective ...: numbers, or arrays where a block averages several
+Stats = dict[str, list[Record]]  # "train" and "val", one record an epoch
+
+
+@dataclass
+class Checkpoint:
+    """What training needs to go on.
+
+    net     the network, on the CPU
+    state   by parameter, what the solver keeps: the momentum array, a dict of arrays for other solvers (adam's m, v, t), 0.0
+            where it keeps nothing; {} where the file tells nothing (beta20 and before)
+    stats   "train" and "val": one dict of statistics an epoch
+    """
+
+    net: DagNN
+    state: dict[str, Any]
+    stats: Stats
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs it has behind it."""
+        return len(self.stats["train"])
+
+
+def path_of(exp_dir: str | os.PathLike, epoch: int) -> Path:
+    """Where the checkpoint of an epoch lies: exp_dir/net-epoch-N.mat."""
+    return Path(exp_dir) / f"net-epoch-{epoch}.mat"
+
+
+def load(path: str | os.PathLike) -> Checkpoint:
+    """The checkpoint in a file, of a DagNN or a SimpleNN (which becomes a DagNN, its state with it).
+
+    Raises FileNotFoundError, OSError, or ValueError where the file is damaged, or no whole checkpoint.
+    """
+    values = matfile.read(path, ("net", "state", "stats", "info"))
+    if "net" not in values or not {"stats", "info"} & set(values):
+        found = ", ".join(values) or "none of them"
+        raise ValueError(f"{path}: it is no whole checkpoint: it should hold net and stats and holds {found}")
+    net = netfile.from_struct(values["net"], str(path))
+    stats = values["stats"] if "stats" in values else _stats_of_info(values["info"])
+    return Checkpoint(net, _state(values.get("state"), values["net"], net, str(path)), _stats(stats, str(path)))
+
+
+def save(path: str | os.PathLike, net: DagNN, state: Mapping[str, Any], stats: Mapping[str, Sequence[Record]]) -> None:
+    """Writes a checkpoint as beta24, beta25 and master read it; the old file stays until the new one is whole.
+
+    `state` and `stats` are as in Checkpoint; parameters that state does not name get 0, as MatConvNet has it.
+    Raises OSError where path cannot be written, ValueError for what a .mat file cannot hold.
+    """
+    memory = [_memory(state.get(name, 0.0)) for name in net.params]
+    epochs = {kind: _struct_array(stats.get(kind, ())) for kind in ("train", "val")}
+    last = {kind: _struct_array(stats.get(kind, ())[-1:]) for kind in ("train", "val")}
+    variables = {"net": netfile.to_struct(net), "state": {"solverState": matvalues.row(memory), "stats": last}}
+    matfile.write(path, variables | {"stats": epochs})
+
+
+def find_last(exp_dir: str | os.PathLike) -> Path | None:
+    """The newest whole checkpoint of a folder, None where there is none (or no folder).
+
+    A damaged or partial one is passed over with a warning that names it.
+    """
+    folder = Path(exp_dir)
+    found = {int(m[1]): p for p in folder.glob("net-epoch-*.mat") if (m := NAME.fullmatch(p.name))}
+    for _, path in sorted(found.items(), reverse=True):
+        try:
+            names = matfile.read(path)
+            if "net" in names and "stats" in names:
+                return path
+            reason = f"{path}: it holds no stats: it was written in part only"
+        except (ValueError, OSError) as error:
+            reason = str(error)
+        warnings.warn(f"passed over a checkpoint that is not whole: {reason}", stacklevel=2)
+    return None
+
+
+# ---------------------------------------------------------------- details
+
+
+def _state(state: Any, struct: dict[str, Any], net: DagNN, where: str) -> dict[str, Any]:
+    if not isinstance(state, dict):
+        return {}
+    cell = state.get("solverState", state.get("momentum", ""))
+    try:
+        memory = matvalues.items(cell)
+        if isinstance(struct["layers"], np.ndarray):  # a SimpleNN: for each layer a cell, for each of its weights
+            pairs = zip((r.params for r in net.layers.values()), memory, strict=bool(memory))
+            memories = {p: m for params, cells in pairs for p, m in zip(params, matvalues.items(cells), strict=False)}
+        else:
+            names = [record["name"] for record in matvalues.structs(struct["params"])]
+            memories = dict(zip(names, memory, strict=bool(memory)))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: state.solverState does not fit the network: {error}") from error
+    return {name: _plain(value) for name, value in memories.items() if name in net.params}
+
+
+def _memory(value: Any) -> Any:
+    """What the solver keeps of one parameter, as MATLAB would hold it."""
+    if isinstance(value, Mapping):
+        return {name: _memory(v) for name, v in value.items()}
+    return fields.column(value) if np.ndim(value) else fields.to_matlab(value)
+
+
+def _plain(value: Any) -> Any:
+    """1x1 arrays as numbers of their class; arrays in C order, as the parameters are."""
+    if isinstance(value, dict):
+        return {name: _plain(v) for name, v in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return value.ravel()[0] if value.size == 1 else np.ascontiguousarray(value)
+    return value
+
+
+def _stats(stats: Any, where: str) -> Stats:
+    if not isinstance(stats, dict):
+        raise ValueError(f"{where}: stats is {matvalues.describe(stats)}; a struct with train and val is right")
+    try:
+        return {k: [_plain(r) for r in matvalues.structs(stats.get(k, np.zeros((0, 0))))] for k in ("train", "val")}
+    except TypeError as error:
+        raise ValueError(f"{where}: stats: {error}") from error
+
+
+def _stats_of_info(info: Any) -> dict[str, Any]:
+    """The variable `info` of 2015's and 2016's files: one struct whose fields are rows with a number an epoch."""
+    stats = {}
+    for kind in ("train", "val"):
+        curves = {f: v for f, v in info[kind].items() if isinstance(v, np.ndarray) and v.size}
+        epochs = max((v.shape[1] for v in curves.values()), default=0)
+        records = [{f: v[:, i : i + 1] for f, v in curves.items() if v.shape[1] == epochs} for i in range(epochs)]
+        stats[kind] = matvalues.struct_array(tuple(curves), records)
+    return stats
+
+
+def _struct_array(records: Sequence[Record]) -> Any:
+    names = list(records[0]) if records else []
+    if any(list(r) != names for r in records):
+        raise ValueError(f"stats: each epoch must have the same statistics, as the first one has {', '.join(names)}")
+    return matvalues.struct_array(names, [fields.to_matlab(r) for r in records])
