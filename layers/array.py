@@ -33,6 +33,14 @@ def module_of(*arrays: Array) -> ModuleType:
     return cupy
 
 
+def check_floats(who: str, **arrays: Array | None) -> None:
+    """Raises ValueError, naming `who` and the argument, unless the arrays are all float32 or all float64 (None is passed)."""
+    dtypes = {name: a.dtype for name, a in arrays.items() if a is not None}
+    if len(set(dtypes.values())) > 1 or not all(d in (np.float32, np.float64) for d in dtypes.values()):
+        came = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
+        raise ValueError(f"{who}: {came}; all float32 (MATLAB's single) or all float64 is right")
+
+
 def empty(xp: ModuleType, shape: Sequence[int], dtype: Any) -> Array:
     """An uninitialised (H, W, C, N) array whose memory order is N, H, W, C."""
     h, w, c, n = shape

@@ -18,6 +18,7 @@ in parts of a few megabytes, which stay in the processor's cache and bound the m
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod, sqrt
+from types import ModuleType
 
 import numpy as np
 
@@ -32,6 +33,7 @@ def forward(
     x: Array, w: Array, b: Array | None = None, *, stride: Numbers = 1, pad: Numbers = 0, dilate: Numbers = 1
 ) -> Array:
     """y (YH, YW, K, N). Raises ValueError where the shapes do not fit."""
+    array.check_floats("conv", x=x, w=w, b=b)
     x, w = array.four_d(x), array.four_d(w)
     plan = Plan.of(x.shape, w, b, stride, pad, dilate)
     xp = array.module_of(x, w, b)
@@ -69,10 +71,10 @@ def backward(
 
     Raises ValueError where the shapes do not fit.
     """
+    array.check_floats("conv", x=x, w=w, b=b, dy=dy)
     x, dy, filters = array.four_d(x), array.four_d(dy), array.four_d(w)
     plan = Plan.of(x.shape, filters, b, stride, pad, dilate)
     plan.check_derivative(dy)
-    array.module_of(x, w, b, dy)
     rows = array.base(dy)
     dw = filter_derivative(plan, array.base(x), rows, filters).reshape(w.shape)
     dx = data_derivative(plan, rows, filters) if need_dx else None
@@ -227,7 +229,7 @@ class Plan:
             channels, (n, yh, yw, fh, fw, channels.shape[3]), (sn, sh * sv, sw * sx, sh * dv, sw * dx, sc)
         )
 
-    def parts(self, xp, columns: int, least_rows: int = 0) -> Iterator[tuple[slice, slice]]:  # noqa: ANN001
+    def parts(self, xp: ModuleType, columns: int, least_rows: int = 0) -> Iterator[tuple[slice, slice]]:
         """Slices (images, output rows) which together cover y; each makes about PART_BYTES of rows of `columns` values."""
         yh, yw, _, n = self.output
         pixels = max(PART_BYTES[xp.__name__] // (4 * columns), least_rows, 1)

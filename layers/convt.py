@@ -23,8 +23,8 @@ def forward(
     x: Array, w: Array, b: Array | None = None, *, upsample: Numbers = 1, crop: Numbers = 0, num_groups: int = 1
 ) -> Array:
     """y (YH, YW, K*G, N). Raises ValueError where the shapes do not fit."""
+    array.check_floats("convt", x=x, w=w, b=b)
     x, w = array.four_d(x), array.four_d(w)
-    array.module_of(x, w, b)
     plan = _adjoint(x.shape, w, b, upsample, crop, num_groups)
     y = conv.data_derivative(plan, array.base(x), w)
     if b is not None and b.size:
@@ -43,8 +43,8 @@ def backward(
     num_groups: int = 1,
 ) -> tuple[Array, Array, Array | None]:
     """dx, dw and db, shaped like x, w and b; db is None where there is no b. Raises ValueError where shapes do not fit."""
+    array.check_floats("convt", x=x, w=w, b=b, dy=dy)
     x, dy, filters = array.four_d(x), array.four_d(dy), array.four_d(w)
-    array.module_of(x, w, b, dy)
     plan = _adjoint(x.shape, filters, b, upsample, crop, num_groups)
     if dy.shape != plan.input:
         raise ValueError(f"convt: dy has shape {dy.shape}; y's shape {plan.input} is right")

@@ -1,0 +1,29 @@
+"""Show what is in a network's .mat file: layers, sizes, parameters, memory, receptive fields.
+
+SimpleNN and DagNN networks and whole checkpoints are read, MAT v5 to v7.3, old layouts included.
+"""
+
+import argparse
+from pathlib import Path
+
+from dagnet import summary
+from dagnet.files import netfile
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's arguments."""
+    parser.add_argument("file", type=Path, help="a network or checkpoint, .mat")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="size of the input: height width [channels [images]] (default: what the file says)",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the tables."""
+    net = netfile.load(args.file)
+    sizes = summary.input_sizes(net, tuple(args.size) if args.size else None)
+    print(summary.table(net, sizes))

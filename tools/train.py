@@ -1,0 +1,177 @@
+"""Train the paper's network on ISIC 2017 Part 1 from VGG-16's .mat, then segment Validation and Test_v2 and score them.
+
+DIR holds the challenge's folders as its archives unpack (ISIC-2017_Training_Data, ISIC-2017_Training_Part1_GroundTruth,
+and Validation, Test_v2 alike where you have them). Everything goes to one folder, --out:
+
+    settings.json         what the run was set to; the same command goes on where a run was stopped
+    net-epoch-N.mat       a checkpoint after each epoch, in MatConvNet's layout
+    net-train.pdf, .png   the curves;  log.jsonl: a line for each epoch and set
+    Validation/, Test_v2/ masks, scores.csv, worst.png, best.png, report.html
+
+Without further options the settings are the paper's: 384x384, batch 6, momentum 0.9, weight decay 1e-4, learning rate 1e-3.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from dagnet import DagNN
+from dagnet.data import batches, imdb, isic2017
+from dagnet.evaluation import assessment, scoring, segmentation
+from dagnet.files import atomic, netfile
+from dagnet.models import lesion_fcn
+from dagnet.training import profile, trainer
+
+UNSEEN = ("Validation", "Test_v2")
+NO_MATTER = ("data", "out", "epochs", "learning_rate", "gpu", "fresh", "no_evaluation", "sub_batches", "run", "verb", "debug")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's arguments."""
+    add = parser.add_argument
+    add("--data", type=Path, required=True, metavar="DIR", help="the folder with the challenge's folders")
+    add("--vgg", type=Path, metavar="FILE", help="imagenet-vgg-verydeep-16.mat (31 or 37 layers); without: random values")
+    add("-o", "--out", type=Path, default=Path("runs/lesion_fcn"), metavar="DIR", help="default %(default)s")
+    add("--epochs", type=int, default=20, metavar="N", help="default %(default)s")
+    add(
+        "--learning-rate",
+        type=rates,
+        default=[1e-3],
+        metavar="R[xN],...",
+        help="for each epoch, the last one repeated: 1e-3x8,1e-4 is 1e-3 in eight epochs and then 1e-4 (default 1e-3)",
+    )
+    add("--image-size", type=int, default=384, metavar="N", help="a multiple of 32 (default %(default)s)")
+    add("--batch-size", type=int, default=6, metavar="N", help="default %(default)s")
+    add("--sub-batches", type=int, default=1, metavar="N", help="compute a batch in N parts to save memory")
+    add("--momentum", type=float, default=0.9, metavar="M", help="default %(default)s")
+    add("--weight-decay", type=float, default=1e-4, metavar="D", help="default %(default)s")
+    add("--augment", action="store_true", help="mirror and turn training images at random (the paper does not)")
+    add("--fc-width", type=int, default=4096, metavar="N", help="channels of fc6 and fc7 (default %(default)s)")
+    add("--width", type=float, default=1.0, metavar="F", help="factor on VGG's channels, for small nets without --vgg")
+    add("--literal", action="store_true", help="every learning-rate multiplier 1, scores at random: the recipe as printed")
+    add("--deconvolution", choices=("single", "chain"), default="single", help="one step, or steps of factor 2")
+    add("--no-dropout", action="store_true", help="leave out the dropout after fc6 and fc7")
+    add("--profile", choices=sorted(profile.PROFILES), default=profile.DEFAULT, help="MatConvNet's release to follow")
+    add("--seed", type=int, default=0, metavar="N", help="of initial values, order, dropout (default %(default)s)")
+    add("--on-bad", choices=("error", "skip"), default="error", help="what to do with bad files (default %(default)s)")
+    add("--fresh", action="store_true", help="start anew though --out holds checkpoints")
+    add("--no-evaluation", action="store_true", help="stop after the training")
+    add("--gpu", action="store_true", help="compute on the GPU")
+
+
+def rates(text: str) -> list[float]:
+    """ "1e-3x2,1e-4" as [1e-3, 1e-3, 1e-4]."""
+    out: list[float] = []
+    for part in text.split(","):
+        rate, _, count = part.partition("x")
+        out += [float(rate)] * int(count or 1)
+    return out
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check the data, train, segment what was not seen, score it."""
+    if args.image_size % 32 or args.image_size < 32:
+        raise ValueError(f"--image-size: it is {args.image_size}; a multiple of 32 is right, as VGG-16 halves it five times")
+    settings = _settings(args)
+    splits = {split: _samples(args, split) for split in ("Training", *UNSEEN)}
+    database = imdb.load(
+        splits["Training"], splits["Validation"], args.image_size, args.out / "cache", on_bad=args.on_bad
+    )
+    net = _network(args, database)
+    if args.gpu:
+        net.move("gpu")
+    source = batches.Batches(
+        database.images,
+        database.labels,
+        net.meta["normalization"]["averageImage"],
+        augment=batches.Augment() if args.augment else None,
+        augmented=database.train,
+        seed=args.seed,
+    )
+    with atomic.replacing(args.out / "settings.json") as part:
+        part.write_text(json.dumps(settings, indent=1) + "\n")
+    net, stats = trainer.train(
+        net,
+        source,
+        train=database.train,
+        val=database.val,
+        exp_dir=args.out,
+        num_epochs=args.epochs,
+        batch_size=args.batch_size,
+        num_sub_batches=args.sub_batches,
+        learning_rate=args.learning_rate,
+        momentum=args.momentum,
+        weight_decay=args.weight_decay,
+        random_seed=args.seed,
+        profile=args.profile,
+        resume=not args.fresh,
+    )
+    if args.no_evaluation:
+        return
+    command = "dagnet " + shlex.join(sys.argv[1:])
+    for split in UNSEEN:
+        if splits[split]:
+            story = assessment.Story(f"lesion_fcn on {split}", stats, command, settings)
+            evaluate(net, splits[split], args.out / split, story)
+
+
+def evaluate(net: DagNN, samples: list[isic2017.Sample], out: Path, story: assessment.Story) -> None:
+    """Segment the samples, score the masks, print the means."""
+    masks = out / "masks"
+    segmenter = segmentation.Segmenter(net)
+    made = segmentation.segment_files(segmenter, samples, masks, overwrite=True)
+    files = list(tqdm(made, total=len(samples), unit="image", desc=f"segment {out.name}", disable=None))
+    pairs = [scoring.Pair(s.id, file, s.mask) for s, file in zip(samples, files, strict=True)]
+    means = assessment.assess(pairs, samples, out, story)
+    print(f"{out.name}, {len(samples)} images\n{assessment.table(means)}\nreport: {out / 'report.html'}")
+
+
+def _samples(args: argparse.Namespace, split: str) -> list[isic2017.Sample]:
+    """The split's samples, their headers checked; none where a split but Training is not there."""
+    try:
+        found = isic2017.find(args.data, split, on_bad=args.on_bad)
+    except FileNotFoundError:
+        if split == "Training":
+            raise
+        print(f"{args.data}: no folders of {split}; going on without")
+        return []
+    return isic2017.check(found, on_bad=args.on_bad)
+
+
+def _network(args: argparse.Namespace, database: imdb.Imdb) -> DagNN:
+    net = lesion_fcn.lesion_fcn(
+        args.vgg,
+        width=args.width,
+        fc_width=args.fc_width,
+        dropout=not args.no_dropout,
+        deconvolution=args.deconvolution,
+        recipe="literal" if args.literal else "stable",
+        seed=args.seed,
+    )
+    said = net.meta.setdefault("normalization", {})
+    if args.vgg is None:
+        said["averageImage"] = database.average().reshape(1, 1, 3)
+    said["imageSize"] = np.array([[args.image_size, args.image_size, 3.0]])
+    return net
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """What the run is set to, as JSON keeps it; refused where checkpoints of other settings are in --out."""
+    settings = {name: str(v) if isinstance(v, Path) else v for name, v in sorted(vars(args).items()) if name != "run"}
+    file = args.out / "settings.json"
+    if file.exists() and not args.fresh and any(args.out.glob("net-epoch-*.mat")):
+        before = json.loads(file.read_text())
+        other = [n for n in settings if n not in NO_MATTER and n in before and before[n] != settings[n]]
+        if other:
+            name = other[0]
+            raise ValueError(
+                f"{args.out}: its checkpoints were trained with {name} {before[name]}, and {name} is {settings[name]} now; "
+                "another --out, or --fresh to start anew, is right"
+            )
+    return settings
