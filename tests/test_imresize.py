@@ -120,6 +120,14 @@ def test_single_in_is_single_out_summed_in_double(rng):
     assert np.allclose(resized, imresize.imresize(image.astype(np.float64), (20, 20)), rtol=0, atol=3e-7)
 
 
+@pytest.mark.parametrize("method", ["bicubic", "nearest"])
+def test_a_type_asked_for_is_as_if_the_image_had_been_converted_first(rng, method):
+    image = rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    resized = imresize.imresize(image, (50, 20), method, dtype=np.float32)
+    assert resized.dtype == np.float32
+    assert np.array_equal(resized, imresize.imresize(image.astype(np.float32), (50, 20), method))
+
+
 def test_a_scale_rounds_sizes_up_as_matlab_does():
     assert imresize.imresize(np.zeros((5, 7)), 0.3).shape == (math.ceil(1.5), math.ceil(2.1))
 

@@ -31,7 +31,7 @@ def read_image(path: Path | str) -> np.ndarray:
         pixels = pixels[:, :, None]
     if pixels.shape[2] < 3:  # grey, or grey and alpha
         pixels = np.repeat(pixels[:, :, :1], 3, axis=2)
-    return np.array(pixels[:, :, :3], order="C")  # a copy: imageio may hand out read-only arrays
+    return np.require(pixels[:, :, :3], requirements=["C", "W"])  # a copy where imageio hands out a read-only array
 
 
 def read_mask(path: Path | str) -> np.ndarray:

@@ -192,7 +192,7 @@ def _row(sample: isic2017.Sample, size: int) -> np.ndarray:
     except (ValueError, OSError):
         return row  # what is wrong is told by _good, which reads the file again, now and whenever the cache is used
     assert mask is not None
-    resized = imresize.imresize(image.astype(np.float32), (size, size))
+    resized = imresize.imresize(image, (size, size), dtype=np.float32)  # in single: rounded once
     row[..., :3] = np.clip(np.rint(resized), 0, 255)
     row[..., 3] = 1 + imresize.imresize(mask, (size, size), "nearest")
     return row

@@ -11,7 +11,7 @@ Source    MATLAB's documentation of imresize; R. Keys, Cubic convolution interpo
           MATLAB wrote (tests/test_imresize.py).
 
 Sums are taken in double. Each of the two passes returns the class of its input, as MATLAB's do: floating point keeps its
-type; integers are rounded, halves away from zero, and clipped, twice. Convert an image to single first to round once.
+type; integers are rounded, halves away from zero, and clipped, twice. Ask for single to round once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy import sparse
 
 _STRIP = 1 << 20  # input elements converted to double at a time: the working set stays in the processor's cache
@@ -44,24 +45,30 @@ _KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {
 
 
 def imresize(
-    image: np.ndarray, size_or_scale: float | Sequence[int], method: str = "bicubic", antialiasing: bool = True
+    image: np.ndarray,
+    size_or_scale: float | Sequence[int],
+    method: str = "bicubic",
+    antialiasing: bool = True,
+    dtype: DTypeLike | None = None,
 ) -> np.ndarray:
     """Resize an image (H, W) or (H, W, C) as MATLAB's imresize does.
 
     size_or_scale is a number (the scale of both dimensions; sizes are rounded up) or a pair (rows, columns).
-    method is "bicubic", "bilinear" or "nearest". The type of the image is kept, see above for rounding.
+    method is "bicubic", "bilinear" or "nearest". The image's type is kept; with dtype the result is that of
+    imresize(image.astype(dtype), ...), without the large copy.
     Raises ValueError for an empty image, one of another dimension or type, an unknown method or a size below 1.
     """
     image = np.asarray(image)
     _refuse_unfit(image, method)
     sizes, scales = _sizes_and_scales(image.shape, size_or_scale)
+    dtype = np.dtype(dtype or image.dtype)
     for axis in sorted((0, 1), key=lambda a: scales[a]):
         if method == "nearest":
             image = np.take(image, _nearest_index(image.shape[axis], sizes[axis], scales[axis]), axis=axis)
         else:
             weights = _weights(image.shape[axis], sizes[axis], scales[axis], method, antialiasing)
-            image = _resize_axis(image, weights, axis)
-    return image
+            image = _resize_axis(image, weights, axis, dtype)
+    return image.astype(dtype, copy=False)
 
 
 def _refuse_unfit(image: np.ndarray, method: str) -> None:
@@ -120,12 +127,12 @@ def _weights(n_in: int, n_out: int, scale: float, method: str, antialiasing: boo
     return weights
 
 
-def _resize_axis(image: np.ndarray, weights: sparse.csr_array, axis: int) -> np.ndarray:
+def _resize_axis(image: np.ndarray, weights: sparse.csr_array, axis: int, dtype: np.dtype) -> np.ndarray:
     """Apply weights (n_out, n_in) along axis 0 or 1, strip by strip over the other axis."""
     other = 1 - axis
     shape = list(image.shape)
     shape[axis] = weights.shape[0]
-    out = np.empty(shape, image.dtype)
+    out = np.empty(shape, dtype)
     step = max(1, _STRIP * image.shape[other] // image.size)
     source, target = image.swapaxes(0, axis), out.swapaxes(0, axis)
     for start in range(0, image.shape[other], step):
