@@ -24,6 +24,7 @@ from .array import Array
 from .geometry import Numbers
 
 METHODS = ("max", "avg")
+PART_BYTES = {"numpy": 2 << 20, "cupy": 1 << 30}  # of x that backward takes at a time
 
 
 def forward(x: Array, pool: Numbers, *, stride: Numbers = 1, pad: Numbers = 0, method: str = "max") -> Array:
@@ -50,13 +51,17 @@ def backward(
     if dy.shape != size:
         raise ValueError(f"pool: dy has shape {dy.shape}; y's shape {size} is right")
     pixels, dy = array.base(x), array.base(dy)
-    if method == "avg":
-        dx = _spread(_spread(dy / _counts(dy, rows, columns), columns), rows)
-    else:
-        column_maxima = _reduce(pixels, rows, "max")
+    dx = array.empty(array.module_of(dy), x.shape, dy.dtype)
+    for images in _parts(pixels):
+        if method == "avg":
+            array.base(dx)[images] = _spread(_spread(dy[images] / _counts(dy, rows, columns), columns), rows)
+            continue
+        part = pixels[images]
+        column_maxima = _reduce(part, rows, "max")
         y = _reduce(column_maxima, columns, "max")
-        dx = _route(pixels, column_maxima, _route(column_maxima, y, dy, columns), rows)
-    return (dx.copy() if dx is dy else dx).transpose(1, 2, 3, 0)
+        der_column_maxima = _route(column_maxima, y, dy[images].copy(), columns)
+        array.base(dx)[images] = _route(part, column_maxima, der_column_maxima, rows)
+    return dx
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,13 @@ def _lines(size: tuple, pool: Numbers, stride: Numbers, pad: Numbers, method: st
     return lines[0], lines[1]
 
 
+def _parts(x: Array) -> Iterator[slice]:
+    """Slices of images of x (N, H, W, C) of about PART_BYTES each: in parts, backward's temporaries stay small and in cache."""
+    images = max(1, PART_BYTES[array.module_of(x).__name__] // max(1, x[:1].nbytes))
+    for first in range(0, len(x), images):
+        yield slice(first, first + images)
+
+
 def _reduce(x: Array, line: Line, method: str) -> Array:
     """The maximum (max) or the sum (avg) over the windows along one axis."""
     if line.idle:
@@ -122,17 +134,22 @@ def _reduce(x: Array, line: Line, method: str) -> Array:
     return y
 
 
-def _route(x: Array, y: Array, dy: Array, line: Line) -> Array:
-    """dx of the maximum along one axis: each dy goes to the first pixel of its window that equals y."""
+def _route(x: Array, y: Array, left: Array, line: Line) -> Array:
+    """dx of the maximum along one axis: each dy goes to the first pixel of its window that equals y.
+
+    `left` is dy when it comes, is written to, and says what no pixel has been given yet.
+    """
     if line.idle:
-        return dy
+        return left
     xp = array.module_of(x)
-    dx = xp.zeros(x.shape, dy.dtype)
-    left = dy.copy()  # what no pixel has been given yet
+    dx = xp.zeros(x.shape, left.dtype)
+    apart = line.stride >= line.window  # no pixel lies in two windows
     for pixels, places in line.taps():
-        share = xp.where(x[pixels] == y[places], left[places], 0)
-        dx[pixels] += share
-        left[places] -= share
+        remaining, goal = left[places], dx[pixels]
+        share = xp.multiply(x[pixels] == y[places], remaining, out=goal if apart else None)
+        if not apart:
+            xp.add(goal, share, out=goal)
+        xp.subtract(remaining, share, out=remaining)
     return dx
 
 
@@ -140,9 +157,10 @@ def _spread(dy: Array, line: Line) -> Array:
     """dx of the sum along one axis: each dy goes to all pixels of its window."""
     if line.idle:
         return dy
-    dx = array.module_of(dy).zeros(line.resized(dy, line.size), dy.dtype)
+    xp = array.module_of(dy)
+    dx = xp.zeros(line.resized(dy, line.size), dy.dtype)
     for pixels, places in line.taps():
-        dx[pixels] += dy[places]
+        xp.add(dx[pixels], dy[places], out=dx[pixels])
     return dx
 
 

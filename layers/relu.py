@@ -17,9 +17,12 @@ from .array import Array
 def forward(x: Array, *, leak: float = 0.0) -> Array:
     """y, shaped like x."""
     xp = array.module_of(x)
-    if leak == 0:
-        return xp.maximum(x, 0)
-    return xp.where(x > 0, x, float(leak) * x)
+    y = xp.maximum(x, 0)
+    if leak != 0:
+        below = xp.minimum(x, 0)
+        below *= float(leak)
+        y += below
+    return y
 
 
 def backward(x: Array, dy: Array, *, leak: float = 0.0) -> Array:

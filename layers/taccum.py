@@ -12,8 +12,10 @@ from .array import Array
 def forward(alpha: float, a: Array, beta: float, b: Array) -> Array:
     """y, a new array. Raises ValueError where a and b are arrays of different shapes."""
     array.module_of(a, b)
-    shapes = [getattr(v, "shape", ()) for v in (a, b)]
-    sizes = [getattr(v, "size", 1) for v in (a, b)]
-    if shapes[0] != shapes[1] and 1 not in sizes:
-        raise ValueError(f"taccum: a has shape {shapes[0]} and b {shapes[1]}; equal shapes, or one number, are right")
+    if getattr(a, "shape", ()) != getattr(
+        b, "shape", ()
+    ):  # one is a number, in whatever form: it takes the other's dtype
+        a, b = (v.item() if getattr(v, "size", 0) == 1 else v for v in (a, b))
+        if not isinstance(a, (int, float)) and not isinstance(b, (int, float)):
+            raise ValueError(f"taccum: a has shape {a.shape} and b {b.shape}; equal shapes, or one number, are right")
     return float(alpha) * a + float(beta) * b
