@@ -131,7 +131,7 @@ def test_a_truncated_mask_is_an_error_that_names_it(folders):
 def test_a_truth_of_many_values_is_an_error_that_names_it(folders, rng):
     masks, truths = folders
     path = write(truths / "ISIC_0000012_segmentation.png", rng.integers(0, 255, (21, 30), dtype=np.uint8))
-    with pytest.raises(ValueError, match=rf"{path} against .*: truth: it has more than two values"):
+    with pytest.raises(ValueError, match=rf"against {path}: truth: it has more than two values"):
         scoring.score_folder(masks, truths)
 
 
@@ -197,6 +197,12 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_beside_it(tmp_path
     with pytest.raises(KeyboardInterrupt):
         scoring.write_csv(path, rows())
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("scores.csv", "old")]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"file/scores\.csv: it cannot be written"):
+        scoring.write_csv(tmp_path / "file" / "scores.csv", [row("ISIC_0000001", 0.25)])
 
 
 def test_a_file_is_not_there_before_it_is_whole(tmp_path):

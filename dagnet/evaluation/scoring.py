@@ -17,7 +17,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from dagnet.data import isic2017
+from dagnet.data import images, isic2017
 
 from . import beside, metrics, otsu
 
@@ -83,24 +83,17 @@ def score_pairs(pairs: Iterable[Pair], rule: metrics.Rule = "2017") -> Iterator[
 
 def score_pair(pair: Pair, rule: metrics.Rule = "2017") -> ImageScores:
     """Scores of one prediction file. ValueError: as metrics.scores and read_mask, naming the file."""
-    prediction, truth = read_mask(pair.prediction), read_mask(pair.truth)
-    if prediction.shape != truth.shape:
-        sizes = f"{_size(prediction)} pixels; it must be {_size(truth)}"
-        raise ValueError(f"{pair.prediction}: the mask is {sizes} like {pair.truth.name}")
-    try:
-        return ImageScores(pair.image, metrics.scores(prediction, truth, rule))
-    except ValueError as error:  # says "prediction: ..." or "truth: ..."
-        raise ValueError(f"{pair.truth} against {pair.prediction}: {error}") from None
+    return ImageScores(pair.image, _scores(read_mask(pair.prediction), pair.prediction, pair.truth, rule))
 
 
 def score_otsu(samples: Iterable[isic2017.Sample], rule: metrics.Rule = "2017") -> Iterator[ImageScores]:
-    """Scores of the baseline, Otsu's threshold, on images with masks. Errors: as isic2017.read."""
+    """Scores of the baseline, Otsu's threshold, on images with masks. ValueError: a bad file, or one without its mask."""
 
     def score(sample: isic2017.Sample) -> ImageScores:
-        image, truth = isic2017.read(sample)
-        if truth is None:
+        if sample.mask is None:
             raise ValueError(f"{sample.image}: it has no mask to score against")
-        return ImageScores(sample.id, metrics.scores(otsu.segment(image), truth, rule))
+        prediction = otsu.segment(images.read_image(sample.image))
+        return ImageScores(sample.id, _scores(prediction, sample.image, sample.mask, rule))
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         yield from pool.map(score, samples)
@@ -135,6 +128,18 @@ def worst_and_best(rows: Iterable[ImageScores], count: int) -> tuple[list[ImageS
     ranked = sorted((row for row in rows if row.scores.JA is not None), key=lambda row: row.scores.JA or 0.0)
     count = min(count, (len(ranked) + 1) // 2)
     return ranked[:count], ranked[max(count, len(ranked) - count) :][::-1]
+
+
+def _scores(prediction: np.ndarray, source: Path, truth_file: Path, rule: metrics.Rule) -> metrics.Scores:
+    """metrics.scores, whose errors name the files; source is the file that the prediction comes from."""
+    truth = read_mask(truth_file)
+    if prediction.shape != truth.shape:
+        sizes = f"{_size(prediction)} pixels; it must be {_size(truth)}"
+        raise ValueError(f"{source}: the mask is {sizes} like {truth_file.name}")
+    try:
+        return metrics.scores(prediction, truth, rule)
+    except ValueError as error:  # says "prediction: ..." or "truth: ..."
+        raise ValueError(f"{source} against {truth_file}: {error}") from None
 
 
 def _files(folder: Path) -> list[Path]:

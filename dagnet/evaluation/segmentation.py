@@ -71,7 +71,7 @@ class Segmenter:
 
     def masks(self, prepared: Sequence[np.ndarray], sizes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
         """Bool lesion masks (H, W) of prepared images, evaluated as one batch; sizes: the (H, W) of each."""
-        batch = array.channels_last(np.stack(prepared, axis=3))
+        batch = np.stack(prepared).transpose(1, 2, 3, 0)  # (h, w, 3, n)
         self.net.eval({"input": array.to_gpu(batch) if self.net.device == "gpu" else batch})
         scores = array.to_numpy(self.net.vars["prediction"].value)
         if scores.shape[2] != 2:
