@@ -3,7 +3,6 @@
 What a file holds comes as the plain values that matvalues lists, the same from every version.
 """
 
-import contextlib
 import os
 import warnings
 from collections.abc import Collection, Mapping
@@ -16,7 +15,7 @@ import scipy.io
 import scipy.io.matlab
 import scipy.sparse
 
-from . import matwriter
+from . import atomic, matwriter
 from .matvalues import Foreign, StructArray
 
 HDF5_START = b"\x89HDF\r\n\x1a\n"
@@ -51,21 +50,12 @@ def write(path: str | os.PathLike, variables: Mapping[str, Any]) -> None:
     The file is written beside its place and renamed when whole: whatever happens, path holds the old file or the new.
     Raises OSError where path cannot be written, ValueError for values that a MAT-file cannot hold.
     """
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            matwriter.write(file, variables)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise type(error)(f"{path}: it cannot be written ({error.strerror})") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    finally:
-        with contextlib.suppress(OSError):  # it is there only where something went wrong
-            beside.unlink()
+    with atomic.replacing(path) as part:
+        try:
+            with part.open("wb") as file:
+                matwriter.write(file, variables)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
 
 def _start_of(path: Path) -> bytes:

@@ -26,18 +26,18 @@ POOLING_DILATE = [1, 1]
 EPSILON_OF_BETA18 = 1e-3
 
 
-def load(path: str | os.PathLike) -> DagNN:
-    """The network of a .mat file, a DagNN or a SimpleNN (which becomes a DagNN).
+def load(path: str | os.PathLike, canonical_names: bool = False) -> DagNN:
+    """The network of a .mat file, a DagNN or a SimpleNN, which becomes a DagNN (with canonical_names: see from_simplenn).
 
     Warns, once, where blocks are not known. Raises FileNotFoundError, OSError, or ValueError naming the file and the place
     in it where something is not as MatConvNet writes it.
     """
     values = matfile.read(path, ("net", *PARTS, *simplenn.OLD_META))
     if "net" in values:
-        return from_struct(values["net"], str(path))
+        return from_struct(values["net"], str(path), canonical_names)
     if "layers" in values:
         wanted = (*PARTS, *simplenn.OLD_META) if _is_cell(values["layers"]) else PARTS
-        return from_struct({field: values[field] for field in wanted if field in values}, str(path))
+        return from_struct({field: values[field] for field in wanted if field in values}, str(path), canonical_names)
     values = matfile.read(path)
     for value in values.values():
         if isinstance(value, matvalues.Foreign):
@@ -54,10 +54,10 @@ def save(net: DagNN, path: str | os.PathLike) -> None:
     matfile.write(path, to_struct(net))
 
 
-def from_struct(struct: Any, where: str = "net") -> DagNN:
+def from_struct(struct: Any, where: str = "net", canonical_names: bool = False) -> DagNN:
     """The DagNN that a struct as saved by DagNN or SimpleNN describes; `where` names it in messages.
 
-    Raises ValueError as load does.
+    Warns and raises ValueError as load does.
     """
     if isinstance(struct, matvalues.Foreign):
         raise ValueError(
@@ -67,7 +67,7 @@ def from_struct(struct: Any, where: str = "net") -> DagNN:
     if not isinstance(struct, dict) or "layers" not in struct:
         raise ValueError(f"{where}: net is {matvalues.describe(struct)}; a struct with a field `layers` is right")
     if _is_cell(struct["layers"]):
-        return simplenn.from_simplenn(struct, where=where)
+        return simplenn.from_simplenn(struct, canonical_names, where)
     if unknown := [field for field in struct if field not in PARTS]:
         raise ValueError(f"{where}: a DagNN has no field {unknown[0]}; {', '.join(PARTS)} are right")
     net = DagNN()

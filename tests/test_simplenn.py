@@ -1,0 +1,276 @@
+"""SimpleNN: files of every age become today's layout, and the DagNN that MatConvNet would make of them."""
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+
+from dagnet.files import matfile, matvalues, netfile, simplenn
+from dagnet.layers import catalogue, conv
+from tests.test_matfile import same
+
+ONE = np.ones((1, 1))
+
+
+def numbers(*values) -> np.ndarray:
+    return np.array([values], np.float64)
+
+
+def weights(*shapes) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    return matvalues.row([rng.standard_normal(shape).astype(np.float32) for shape in shapes])
+
+
+def chain(*layers: dict, **fields) -> dict:
+    return {"layers": matvalues.row([{"name": f"l{i + 1}"} | layer for i, layer in enumerate(layers)]), **fields}
+
+
+CONV = {"type": "conv", "weights": weights((3, 3, 2, 4), (1, 4)), "pad": ONE, "stride": numbers(2, 1)}
+BNORM = {"type": "bnorm", "weights": weights((4, 1), (4, 1), (4, 2)), "epsilon": ONE * 1e-3}
+POOL = {"type": "pool", "method": "max", "pool": numbers(2, 2), "stride": ONE * 2, "pad": numbers(0, 1, 0, 1)}
+SOFTMAX, LOSS = {"type": "softmax"}, {"type": "softmaxloss"}
+
+
+def dag(*layers: dict, **options):
+    return simplenn.from_simplenn(chain(*layers), **options)
+
+
+# ---------------------------------------------------------------- tidy
+
+
+def test_filters_and_biases_become_weights_and_defaults_are_filled_in():
+    old = {"type": "conv", "filters": np.ones((3, 3, 1, 2), np.float32), "biases": np.zeros((1, 2), np.float32)}
+    layer = simplenn.tidy({"layers": matvalues.row([old])})["layers"][0]
+    assert "filters" not in layer
+    assert [w.shape for w in matvalues.items(layer["weights"])] == [(3, 3, 1, 2), (1, 2)]
+    assert (layer["name"], layer["pad"], layer["stride"], layer["dilate"]) == ("layer1", 0, 1, 1)
+    assert layer["precious"] is False
+
+
+def test_normalize_becomes_lrn_and_each_type_gets_its_defaults():
+    layers = simplenn.tidy(chain(*({"type": t} for t in ("normalize", "relu", "dropout", "convt", "pdist"))))["layers"]
+    assert layers[0]["type"] == "lrn"
+    assert layers[0]["param"].tolist() == [[5, 1, 2e-5, 0.75]]
+    assert (layers[1]["leak"], layers[2]["rate"], layers[3]["upsample"], layers[4]["epsilon"]) == (0, 0.5, 1, 1e-3)
+
+
+def test_batch_normalisation_without_moments_gets_zeros():
+    old = BNORM | {"weights": weights((4, 1), (4, 1))}
+    layer = simplenn.tidy(chain(old))["layers"][0]
+    assert same(matvalues.items(layer["weights"])[2], np.zeros((4, 2), np.float32))
+
+
+def test_classes_and_normalization_move_into_meta_and_the_rest_of_the_top_goes():
+    net = chain(SOFTMAX, classes={"name": matvalues.row(["cat"])}, normalization={"interpolation": "bicubic"}, extra=1)
+    meta = simplenn.tidy(net)["meta"]
+    assert meta == {"classes": net["classes"], "normalization": {"interpolation": "bicubic"}}
+
+
+def test_border_becomes_crop_size():
+    normalization = {"imageSize": numbers(224, 224, 3), "border": numbers(32, 32)}
+    meta = simplenn.tidy(chain(SOFTMAX, normalization=normalization))["meta"]
+    assert meta["normalization"]["cropSize"].tolist() == [[0.875, 0.875]]
+    given = normalization | {"cropSize": numbers(1, 1)}
+    assert simplenn.tidy(chain(SOFTMAX, normalization=given))["meta"]["normalization"]["cropSize"].tolist() == [[1, 1]]
+
+
+def test_tidy_leaves_its_argument_as_it_is():
+    net = chain({"type": "normalize"}, meta={"inputs": {"name": "data"}}, normalization={"border": ONE})
+    before = copy.deepcopy(net)
+    simplenn.tidy(net)["meta"]["inputs"]["name"] = "other"
+    simplenn.from_simplenn(net)
+    assert same(net, before)
+
+
+def test_tidying_twice_is_tidying_once():
+    net = simplenn.tidy(chain(CONV, BNORM, POOL, SOFTMAX, normalization={"border": ONE, "imageSize": ONE}))
+    again = simplenn.tidy({"layers": matvalues.row(net["layers"]), "meta": net["meta"]})
+    assert all(
+        same(matvalues.row([a]), matvalues.row([b])) for a, b in zip(again["layers"], net["layers"], strict=True)
+    )
+    assert same(again["meta"], net["meta"])
+
+
+# ---------------------------------------------------------------- from_simplenn
+
+
+def test_names_are_those_that_matconvnet_gives():
+    net = dag(CONV, BNORM, {"type": "relu", "leak": ONE * 0.2}, POOL, {"type": "dropout"}, LOSS)
+    assert list(net.layers) == ["l1", "l2", "l3", "l4", "l5", "l6"]
+    assert list(net.params) == ["l1f", "l1b", "l2m", "l2b", "l2x"]
+    assert [(r.inputs, r.outputs) for r in net.layers.values()] == [
+        (["x0"], ["x1"]),
+        (["x1"], ["x2"]),
+        (["x2"], ["x3"]),
+        (["x3"], ["x4"]),
+        (["x4"], ["x5"]),
+        (["x5", "label"], ["x6"]),
+    ]
+    first, pooling = net.layers["l1"].block, net.layers["l4"].block
+    assert (first.size, first.has_bias, first.pad, first.stride) == ([3, 3, 2, 4], True, [1, 1, 1, 1], [2, 1])
+    assert (pooling.method, pooling.pool_size, pooling.pad, pooling.stride) == ("max", [2, 2], [0, 1, 0, 1], [2, 2])
+    assert net.layers["l3"].block.leak == 0.2
+    assert net.layers["l6"].block.loss == "softmaxlog"
+
+
+def test_epsilon_is_the_default_as_in_matconvnet():
+    assert dag(CONV, BNORM).layers["l2"].block.epsilon == 1e-5
+
+
+def test_rates_and_decays_are_copied_weight_by_weight():
+    factors = {"learningRate": numbers(1, 2), "weightDecay": numbers(1, 0)}
+    net = dag(CONV | factors, BNORM | {"learningRate": numbers(2, 1, 0.05), "weightDecay": numbers(0.5, 0.5)})
+    rates = {p.name: (p.learning_rate, p.weight_decay, p.train_method) for p in net.params.values()}
+    assert rates == {
+        "l1f": (1, 1, "gradient"),
+        "l1b": (2, 0, "gradient"),
+        "l2m": (2, 0.5, "gradient"),
+        "l2b": (1, 0.5, "gradient"),
+        "l2x": (0.05, 0, "average"),
+    }
+
+
+def test_a_convolution_without_biases_has_one_parameter():
+    for weights_ in (weights((1, 1, 2, 3)), weights((1, 1, 2, 3), (0, 0))):
+        net = dag(CONV | {"weights": weights_})
+        assert list(net.params) == ["l1f"]
+        assert net.layers["l1"].block.has_bias is False
+
+
+def test_a_transposed_convolution_keeps_its_options():
+    layer = {"type": "convt", "weights": weights((4, 4, 1, 2), (1, 1)), "upsample": ONE * 2, "crop": ONE}
+    block = dag(layer).layers["l1"].block
+    assert (block.size, block.upsample, block.crop, block.num_groups) == ([4, 4, 1, 2], [2, 2], [1, 1, 1, 1], 1)
+
+
+def test_trailing_dimensions_that_matlab_dropped_count_as_one():
+    net = dag(CONV | {"weights": weights((3, 3, 64), (1, 1))})
+    assert net.layers["l1"].block.size == [3, 3, 64, 1]
+    assert net.params["l1f"].value.shape == (3, 3, 64)
+
+
+def test_two_losses_get_two_labels():
+    assert dag(SOFTMAX, LOSS, LOSS, {"type": "loss"}).inputs == ["x0", "label", "label1", "label2"]
+
+
+def test_canonical_names():
+    net = dag(CONV, SOFTMAX, canonical_names=True)
+    assert list(net.vars) == ["input", "prediction", "prob"]
+    net = dag(CONV, LOSS, canonical_names=True)
+    assert set(net.vars) == {"input", "prediction", "label", "objective"}
+
+
+def test_a_file_loads_with_canonical_names_where_asked(tmp_path):
+    matfile.write(tmp_path / "a.mat", {"net": chain(CONV, SOFTMAX)})
+    matfile.write(tmp_path / "top.mat", chain(CONV, SOFTMAX))
+    for name in ("a.mat", "top.mat"):
+        assert netfile.load(tmp_path / name, canonical_names=True).outputs == ["prob"]
+        assert netfile.load(tmp_path / name).outputs == ["x2"]
+
+
+def test_meta_inputs_follow_the_name_of_the_first_input():
+    net = simplenn.from_simplenn(chain(CONV, meta={"inputs": {"name": "data", "size": ONE}}), canonical_names=True)
+    assert net.meta["inputs"]["name"] == "input"
+
+
+def test_a_conversion_computes_what_the_layers_compute(rng):
+    x = rng.standard_normal((6, 5, 2, 2)).astype(np.float32)
+    net = dag(CONV, {"type": "relu"})
+    net.eval({"x0": x})
+    f, b = CONV["weights"][0]
+    assert np.array_equal(net.vars["x2"].value, np.maximum(conv.forward(x, f, b, pad=1, stride=[2, 1]), 0))
+
+
+def test_a_converted_net_is_saved_as_a_dagnn_and_loads_as_the_same(tmp_path):
+    net = dag(CONV, BNORM, POOL, LOSS)
+    netfile.save(net, tmp_path / "dag.mat")
+    again = netfile.load(tmp_path / "dag.mat")
+    assert dict(again.layers) == dict(net.layers)
+    assert all(same(p.value, again.params[p.name].value) for p in net.params.values())
+
+
+# ---------------------------------------------------------------- what MatConvNet refuses
+
+
+def test_custom_layers_are_kept_with_their_fields_and_weights_and_named_once():
+    custom = {"type": "SubP", "scale": ONE / 2, "weights": weights((2, 2)), "precious": False}
+    with pytest.warns(UserWarning, match=r"net: .*SubP \(layer l1, l2\)") as caught:
+        net = dag(custom, custom)
+    assert len(caught) == 1
+    assert net.layers["l1"].block == catalogue.Unknown("SubP", {"scale": ONE / 2})
+    assert list(net.params) == ["l11", "l21"]
+    with pytest.raises(NotImplementedError, match=r"SubP.*catalogue\.register"):
+        net.eval({"x0": np.ones((2, 2, 1, 1), np.float32)})
+
+
+def test_a_registered_type_runs(monkeypatch):
+    from dagnet.layers.relu import ReLU
+
+    monkeypatch.setattr(catalogue, "_CLASSES", dict(catalogue._CLASSES))
+    catalogue.register("clip", ReLU)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net = dag({"type": "clip", "leak": ONE / 4})
+    net.eval({"x0": -np.ones((1, 1, 1, 1), np.float32)})
+    assert net.vars["x1"].value == -0.25
+
+
+# ---------------------------------------------------------------- the mean
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 1), (1, 3), (224, 224, 3)])
+def test_the_rgb_mean_comes_out_of_every_shape_of_average_image(shape):
+    rgb = np.array([123.68, 116.779, 103.939], np.float32)
+    image = np.broadcast_to(rgb, shape) if len(shape) == 3 else rgb.reshape(shape)
+    mean = simplenn.average_rgb({"normalization": {"averageImage": image}})
+    assert np.allclose(mean, rgb, rtol=1e-6)
+    assert mean.shape == (3,)
+
+
+@pytest.mark.parametrize("image", [None, np.zeros((0, 0)), np.ones((20, 20)), "none"])
+def test_what_is_no_rgb_mean_is_refused(image):
+    meta = {"normalization": {"averageImage": image}} if image is not None else {}
+    with pytest.raises(ValueError, match=r"meta\.normalization\.averageImage is .*; an RGB mean of 3 values or"):
+        simplenn.average_rgb(meta)
+
+
+def test_vggs_mean_is_its_authors(data_dir):
+    net = netfile.load(data_dir / "vgg16/imagenet-vgg-verydeep-16-conv.mat")
+    assert np.allclose(simplenn.average_rgb(net.meta), [123.68, 116.779, 103.939])
+    assert list(net.layers)[-1] == "pool5"
+    assert list(net.params)[:2] == ["conv1_1f", "conv1_1b"]
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        ({"layers": ONE}, "net: a SimpleNN is right: a struct whose field `layers` is a cell of structs"),
+        ({"layers": matvalues.row(["conv"])}, "net: a SimpleNN is right"),
+        (chain({"size": ONE}), "net: layers{1} has no type"),
+        (chain(SOFTMAX, {"type": "conv"}), "net: layers{2} 'l2' is a conv layer with 0 weights"),
+        (chain(BNORM | {"weights": weights((4, 1))}), "net: layers{1} 'l1' is a bnorm layer with 1 weights"),
+        (chain({"type": "pool"}), "net: layers{1} 'l1' is a pool layer without the field 'pool'"),
+        (chain(CONV | {"weights": matvalues.row(["x"])}), "net: layers{1} 'l1'.weights{1} is the text 'x'"),
+        (chain(CONV | {"weights": ONE}), "net: layers{1}.weights: it is a 1x1 double array; it must be a cell"),
+        (chain(CONV | {"pad": numbers(1, 2, 3)}), "net: layers{1} 'l1': "),
+        (chain(SOFTMAX | {"name": "a"}, SOFTMAX | {"name": "a"}), "net: layers{2} 'a': "),
+        (
+            chain(CONV | {"weights": matvalues.row([matvalues.Foreign("object", "gpuArray")])}),
+            "weights{1} is a MATLAB object of class gpuArray; in MATLAB run net.move('cpu') or vl_simplenn_move",
+        ),
+    ],
+)
+def test_what_is_no_right_simplenn_is_named_with_its_layer(net, message):
+    with pytest.raises(ValueError) as error:
+        simplenn.from_simplenn(net)
+    assert message in str(error.value)
+
+
+def test_a_file_is_named_in_the_error(tmp_path):
+    matfile.write(tmp_path / "a.mat", {"net": chain({"type": "pool"})})
+    with pytest.raises(ValueError, match=r"a\.mat: layers\{1\} 'l1' is a pool layer"):
+        netfile.load(tmp_path / "a.mat")
