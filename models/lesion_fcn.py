@@ -1,0 +1,209 @@
+"""The paper's network: six score maps of VGG-16, each enlarged to the image's size and fused by a 1x1 convolution.
+
+    pool1 ... pool5, relu7   VGG-16's convolutions as trained; fc6 and fc7 new      their maps are 2 4 8 16 32 32 times smaller
+    score1 ... score6        a 1x1 convolution to 2 channels on each of the six
+    up1 ... up6              a learned transposed convolution (or a chain of them), up to the image's size
+    fuse, predict            their 12 channels side by side, and a 1x1 convolution to 2
+
+Inputs: `input` (H, W, 3, N), 0..255 less their mean colour, H and W multiples of 32; `label` (H, W, 1, N), 1 skin, 2 lesion,
+0 ignore. Output: `prediction` (H, W, 2, N).
+
+Source    Qi, Le, Li, Zhou 2017, Global and local information based deep network for skin lesion segmentation, arXiv
+          1703.05467. What it leaves open is a field of Recipe.
+"""
+
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from dagnet.dagnn import DagNN
+from dagnet.layers import concat, conv, convt, dropout, loss, relu, segmentation
+
+from . import initial, vgg16
+
+T = TypeVar("T")
+Start = float | Literal["he", "bilinear", "initParams"]
+CLASSES = ["skin", "lesion"]
+FACTORS = (2, 4, 8, 16, 32, 32)  # how many times smaller than the image the maps of score1 ... score6 are
+SIDE = 32  # heights and widths of images must be multiples of it
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the paper leaves open. A `start` is "he", or a number: the deviation of Gaussian filters; all biases start at 0.
+
+    A `rate` multiplies the training's learning rate, 1e-3 in the paper. With every rate 1 and scores that start at random (the
+    recipe "literal") training oscillates at that rate: VGG-16's activations are large (root mean square 195 408 511 99 5.9 4.9
+    where score1 ... score6 read), and a score filter's step grows with their square. Hence score_rates and score_start.
+    """
+
+    # fc6 and fc7: VGG-16's own width; 512 trains several times faster and scores as well
+    fc_width: int = 4096
+    # DropOut after fc6 and fc7, as VGG-16 and matconvnet-fcn have it; 0 leaves the layers out
+    dropout: float = 0.5
+    # "single": one transposed convolution a branch, kernel 2s, stride s; "chain": steps of factor 2, kernel 4
+    deconvolution: Literal["single", "chain"] = "single"
+    # "SegmentationLoss": an image counts as the mean over its pixels. "Loss" sums them: then 1e-3 is 147,456 times too much
+    loss: Literal["SegmentationLoss", "Loss"] = "SegmentationLoss"
+    # He's deviation keeps the size of activations, so that all six branches have their say from the start
+    fc_start: Start = "he"
+    # 0: the first steps find the scores' scale; nothing that is random has to be unlearned at a small rate
+    score_start: Start = 0.0
+    # "bilinear": enlarge, mix nothing, and learn from there; "he"; "initParams": MatConvNet's, s times smaller than "he"
+    up_start: Start = "bilinear"
+    predict_start: Start = "he"
+    # VGG-16's convolutions, and fc6 with fc7: the paper's one rate
+    vgg_rate: float = 1.0
+    fc_rate: float = 1.0
+    # about min(1, (5 / root mean square of what the layer reads)^2), so that every score moves alike; FCN's skips are 0.1, 0.01
+    score_rates: tuple[float, ...] = (6e-4, 1.5e-4, 1e-4, 2.5e-3, 0.7, 1.0)
+    up_rate: float = 1.0
+    predict_rate: float = 1.0
+    # biases learn at so many times their filters' rate: matconvnet-fcn's habit
+    bias_rate: float = 2.0
+
+
+RECIPES = {
+    "stable": Recipe(),
+    "literal": Recipe(fc_start=0.01, score_start=0.01, predict_start=0.01, score_rates=(1.0,) * 6, bias_rate=1.0),
+}
+
+
+def lesion_fcn(
+    vgg: DagNN | str | PathLike[str] | None = None,
+    *,
+    recipe: str = "stable",
+    width: float = 1.0,
+    seed: int = 0,
+    **changes: Any,
+) -> DagNN:
+    """The paper's network on VGG-16: a net (which is copied), a file of 31 or 37 layers, or None for random values.
+
+    recipe    "stable" or "literal"; any field of Recipe may be given besides: fc_width=512
+    width     for a random VGG-16: a factor on its channels, and on fc_width unless that is given. Such a net serves generated
+              lesions and tests. Its conv1_1 scales images to about 1, and so its score_rates are 1 unless given.
+    seed      of all that is random
+
+    Raises ValueError for an unknown recipe, field or value, and for a net or file that is not VGG-16.
+    """
+    rng = np.random.default_rng(seed)
+    if vgg is None:
+        net = _random_vgg16(width, rng)
+        changes = {"score_rates": (1.0,) * 6, "fc_width": round(Recipe.fc_width * width)} | changes
+    elif width != 1:
+        raise ValueError(
+            f"lesion_fcn: width is {width} and values of VGG-16 are given, which have their own; 1 is right"
+        )
+    else:
+        net = vgg.copy() if isinstance(vgg, DagNN) else vgg16.load(vgg)
+    vgg16.require(net, "lesion_fcn", "VGG-16", [f"pool{k}" for k in range(1, 6)])
+    chosen = _chosen(recipe, changes)
+    define(net, chosen)
+    _initialise(net, chosen, rng)
+    for number, record in enumerate(net.layers.values()):
+        if isinstance(record.block, dropout.DropOut):
+            record.block.seed(np.random.SeedSequence([seed, number]))
+    return net
+
+
+def define(net: DagNN, recipe: Recipe) -> None:
+    """Put the network's own layers after VGG-16's pool5, without values."""
+    c1, c2, c3, c4, c5 = (net.layers[f"conv{k}"].block.size[3] for k in ("1_2", "2_2", "3_3", "4_3", "5_3"))
+    wide, classes = recipe.fc_width, len(CLASSES)
+    after6, after7 = ("dropout1", "dropout2") if recipe.dropout else ("relu6", "relu7")
+
+    net.remove_layer([name for name in ("fc6", "relu6", "fc7", "relu7", "fc8", "prob") if name in net.layers])
+    net.add_layer("fc6", conv.Conv([7, 7, c5, wide], pad=[3, 3, 3, 3]), "x31", "fc6", ["fc6f", "fc6b"])
+    net.add_layer("relu6", relu.ReLU(), "fc6", "relu6")
+    if recipe.dropout:
+        net.add_layer("dropout1", dropout.DropOut(recipe.dropout), "relu6", "dropout1")
+    net.add_layer("fc7", conv.Conv([1, 1, wide, wide]), after6, "fc7", ["fc7f", "fc7b"])
+    net.add_layer("relu7", relu.ReLU(), "fc7", "relu7")
+    if recipe.dropout:
+        net.add_layer("dropout2", dropout.DropOut(recipe.dropout), "relu7", "dropout2")
+
+    maps = [("x5", c1), ("x10", c2), ("x17", c3), ("x24", c4), ("x31", c5), (after7, wide)]
+    for k, (source, channels) in enumerate(maps, 1):
+        score = conv.Conv([1, 1, channels, classes])
+        net.add_layer(f"score{k}", score, source, f"score{k}", [f"score{k}f", f"score{k}b"])
+        _upsample(net, k, FACTORS[k - 1], recipe.deconvolution)
+
+    net.add_layer("fuse", concat.Concat(dim=3), [f"up{k}" for k in range(1, 7)], "fuse")
+    net.add_layer("predict", conv.Conv([1, 1, 6 * classes, classes]), "fuse", "prediction", ["predictf", "predictb"])
+    objective = _known(recipe.loss, {"SegmentationLoss": segmentation.SegmentationLoss, "Loss": loss.Loss}, "loss")
+    net.add_layer("objective", objective("softmaxlog"), ["prediction", "label"], "objective")
+    net.add_layer("accuracy", segmentation.SegmentationAccuracy(), ["prediction", "label"], "accuracy")
+    net.vars["prediction"].precious = True
+    net.meta["classes"] = {"name": CLASSES, "description": CLASSES}
+
+
+def _upsample(net: DagNN, k: int, factor: int, deconvolution: str) -> None:
+    """up1 ... up6: one transposed convolution, or up3_1, up3_2, up3, each of factor 2."""
+    factors = _known(deconvolution, {"single": [factor], "chain": [2] * (factor.bit_length() - 1)}, "deconvolution")
+    source = f"score{k}"
+    for step, s in enumerate(factors, 1):
+        name = f"up{k}" if step == len(factors) else f"up{k}_{step}"
+        size, crop = [2 * s, 2 * s, len(CLASSES), len(CLASSES)], [s // 2] * 4
+        block = convt.ConvTranspose(size, upsample=[s, s], crop=crop)
+        net.add_layer(name, block, source, name, [f"{name}f", f"{name}b"])
+        source = name
+
+
+def _initialise(net: DagNN, recipe: Recipe, rng: np.random.Generator) -> None:
+    """Values of all new layers, and everybody's learning rates."""
+    if len(recipe.score_rates) != len(FACTORS):
+        raise ValueError(f"lesion_fcn: score_rates are {recipe.score_rates}; six numbers are right")
+    choices = {
+        "fc": (recipe.fc_start, recipe.fc_rate),
+        "up": (recipe.up_start, recipe.up_rate),
+        "predict": (recipe.predict_start, recipe.predict_rate),
+        **{f"score{k}": (recipe.score_start, rate) for k, rate in enumerate(recipe.score_rates, 1)},
+    }
+    for record in net.layers.values():
+        if not record.params:
+            continue
+        filters, bias = (net.params[name] for name in record.params)
+        group = next((group for group in choices if record.name.startswith(group)), None)
+        rate = recipe.vgg_rate
+        if group is not None:
+            start, rate = choices[group]
+            filters.value = _filters(record.block, start, rng)
+            bias.value = initial.bias(len(CLASSES) if group != "fc" else recipe.fc_width)
+        filters.learning_rate, bias.learning_rate = rate, rate * recipe.bias_rate
+
+
+def _filters(block: conv.Conv | convt.ConvTranspose, start: Start, rng: np.random.Generator) -> np.ndarray:
+    if not isinstance(start, str):
+        return initial.gaussian(block.size, start, rng) if start else initial.zeros(block.size)
+    transposed = isinstance(block, convt.ConvTranspose)
+    ways = {
+        "he": lambda: (
+            initial.he_transposed(block.size, block.upsample[0], rng) if transposed else initial.he(block.size, rng)
+        ),
+        "bilinear": lambda: initial.bilinear_identity(block.size),
+        "initParams": lambda: block.init_params(rng)[0],
+    }
+    return _known(start, ways, "start")()
+
+
+def _random_vgg16(width: float, rng: np.random.Generator) -> DagNN:
+    net = vgg16.vgg16(vgg16.CONVOLUTIONS, width)
+    net.init_params(rng)
+    net.params["conv1_1f"].value /= 64  # about the deviation of an image's colours
+    return net
+
+
+def _chosen(recipe: str, changes: dict[str, Any]) -> Recipe:
+    chosen = _known(recipe, RECIPES, "recipe")
+    fields = Recipe.__dataclass_fields__
+    for name in changes:
+        _known(name, fields, "option")
+    return replace(chosen, **changes)
+
+
+def _known(name: str, table: dict[str, T], what: str) -> T:
+    if name not in table:
+        raise ValueError(f"lesion_fcn: {what} {name!r} is not known; one of {', '.join(table)} is right")
+    return table[name]
