@@ -3,7 +3,13 @@
 MatConvNet's files name the class of every block ("dagnn.Conv"; a user's own class has no prefix) and list its properties by
 their MATLAB names (hasBias). Here is the one table that knows both sides. A block of your own:
 
-    catalogue.register("MyBlock", MyBlock)      # MyBlock: a dataclass, a block.Layer
+    @dataclass
+    class Brighten(block.Layer):
+        by_factor: float = 1.0                                               # in the file: byFactor
+        kernel: float = field(default=0.0, metadata={"matlab": "lambda"})    # in the file: lambda
+        ...
+
+    catalogue.register("Brighten", Brighten)
 """
 
 import dataclasses
@@ -13,8 +19,26 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import block, bnorm, concat, conv, convt, crop, dropout, loss, lrn, pool, relu, segmentation, sigmoid, softmax
+from . import (
+    block,
+    bnorm,
+    concat,
+    conv,
+    convt,
+    crop,
+    dropout,
+    geometry,
+    loss,
+    lrn,
+    pool,
+    relu,
+    segmentation,
+    sigmoid,
+    softmax,
+)
 from . import sum as sum_
+
+NAN = float("nan")
 
 _CLASSES: dict[str, type[block.Layer]] = {}
 
@@ -26,7 +50,7 @@ _DROPPED = {"dagnn.Concat": {"numInputs"}}
 class Unknown(block.Layer):
     """Stands for a block whose class nobody registered: it keeps type and properties, so that a file loads and saves back.
 
-    Whatever would run it raises NotImplementedError, which says how to supply the class.
+    To run it raises NotImplementedError, which says how to supply the class. Its one output is of unknown size.
     """
 
     matlab_type: str
@@ -35,7 +59,15 @@ class Unknown(block.Layer):
     def _refuse(self, *_: Any) -> NoReturn:
         raise NotImplementedError(f"the block {self.matlab_type!r} is not known here; {_how(self.matlab_type)}")
 
-    forward = backward = init_params = output_sizes = receptive_fields = _refuse
+    forward = backward = init_params = _refuse
+
+    def output_sizes(self, input_sizes: list[block.Size]) -> list[block.Size]:
+        """Unknown."""
+        return [(NAN, NAN, NAN, NAN)]
+
+    def receptive_fields(self, inputs: int) -> list[geometry.ReceptiveField]:
+        """Unknown."""
+        return [geometry.ReceptiveField((NAN, NAN), (NAN, NAN), (NAN, NAN))] * inputs
 
 
 def register(matlab_type: str, cls: type[block.Layer]) -> None:
@@ -45,7 +77,7 @@ def register(matlab_type: str, cls: type[block.Layer]) -> None:
     """
     if not (isinstance(cls, type) and issubclass(cls, block.Layer) and dataclasses.is_dataclass(cls)):
         raise TypeError(
-            f"catalogue: {cls!r} for {matlab_type!r} is right as a dataclass derived from dagnet.layers.block.Layer"
+            f"catalogue: {cls!r} is no class for {matlab_type!r}; a dataclass derived from block.Layer is right"
         )
     _CLASSES[matlab_type] = cls
 
@@ -76,52 +108,47 @@ def name_of(layer: block.Layer) -> str:
 def to_matlab(layer: block.Layer) -> dict[str, Any]:
     """The block's properties under MATLAB's names, in the order of its fields.
 
-    A field with the metadata {"matlab": "where set"} is no property in every MatConvNet: it is left out at its default.
+    A field with the metadata {"optional": True} is no property in every MatConvNet: it is left out at its default.
     """
     if isinstance(layer, Unknown):
         return dict(layer.fields)
     name_of(layer)
-    properties = {}
-    for f in dataclasses.fields(layer):  # type: ignore[arg-type]  # every registered class is a dataclass
-        value = getattr(layer, f.name)
-        if f.metadata.get("matlab") == "where set" and value == f.default:
-            continue
-        properties[camel_case(f.name)] = value
-    return properties
+    return {
+        name: getattr(layer, f.name)
+        for name, f in _properties(type(layer)).items()
+        if not (f.metadata.get("optional") and getattr(layer, f.name) == f.default)
+    }
 
 
 def from_matlab(matlab_type: str, properties: Mapping[str, Any]) -> block.Layer:
     """The block of that type with these properties, named as in MATLAB; those absent or empty keep their defaults.
 
-    An unknown type gives an Unknown. Raises ValueError for a property that the class does not have.
+    An unknown type gives an Unknown. Raises ValueError for a property that the class does not have, and whatever the class
+    raises for a value that is not right.
     """
     if matlab_type not in _CLASSES:
         return Unknown(matlab_type, dict(properties))
-    cls = _CLASSES[matlab_type]
-    fields = {camel_case(f.name): f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    fields = _properties(_CLASSES[matlab_type])
     arguments = {}
     for name, value in properties.items():
         if name in _DROPPED.get(matlab_type, ()):
             continue
         if name not in fields:
             raise ValueError(f"{matlab_type}: it has no property {name!r}; {', '.join(fields)} are right")
-        field = fields[name]
-        if _is_empty(value):
-            if field.name == "opts":
-                arguments[field.name] = []
-            continue
-        arguments[field.name] = _plain(value, _default(field))
-    return cls(**arguments)
+        if fields[name].name == "opts" or not _is_empty(value):
+            arguments[fields[name].name] = _plain(value, _default(fields[name]))
+    return _CLASSES[matlab_type](**arguments)
+
+
+def _properties(cls: type[block.Layer]) -> dict[str, dataclasses.Field]:
+    """MATLAB's property name -> field."""
+    fields = [f for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]  # register() lets only dataclasses in
+    return {f.metadata.get("matlab", camel_case(f.name)): f for f in fields}
 
 
 def camel_case(name: str) -> str:
     """has_bias as MATLAB writes it: hasBias."""
     return re.sub(r"_(\w)", lambda m: m[1].upper(), name)
-
-
-def snake_case(name: str) -> str:
-    """hasBias as Python writes it: has_bias."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: "_" + m[1].lower(), name)
 
 
 def _default(field: dataclasses.Field) -> Any:
@@ -136,23 +163,18 @@ def _is_empty(value: Any) -> bool:
 def _plain(value: Any, like: Any) -> Any:
     """A value as MATLAB holds it (everything an array, numbers all double) as the Python value that `like` is."""
     if isinstance(value, np.ndarray):
-        flat = [v if not isinstance(v, np.ndarray) or v.size != 1 else v.item() for v in value.ravel(order="F")]
-    elif isinstance(value, (list, tuple)):
-        flat = list(value)
-    else:
-        flat = [value]
-    flat = [_whole(v) for v in flat]
+        value = list(value.ravel(order="F"))
+    values = [_scalar(v) for v in value] if isinstance(value, (list, tuple)) else [_scalar(value)]
     if isinstance(like, list):
-        return flat
-    only = flat[0] if len(flat) == 1 else flat
-    if isinstance(like, bool):
-        return bool(only)
-    return only
+        return values
+    only = values[0] if len(values) == 1 else values
+    return bool(only) if isinstance(like, bool) else only
 
 
-def _whole(value: Any) -> Any:
-    """1.0 as 1; other values as they are, NumPy's scalars as Python's."""
-    value = value.item() if isinstance(value, np.generic) else value
+def _scalar(value: Any) -> Any:
+    """An array of one value, or a NumPy scalar, as Python's number, and 1.0 as 1; anything else as it is."""
+    if isinstance(value, (np.ndarray, np.generic)) and value.size == 1:
+        value = value.item()
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

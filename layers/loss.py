@@ -254,7 +254,7 @@ class Loss(block.Layer):
     loss: str = "softmaxlog"
     ignore_average: bool = False
     opts: list[Any] = field(default_factory=list)
-    normalise: bool = field(default=False, metadata={"matlab": "where set"})  # a property in master alone
+    normalise: bool = field(default=False, metadata={"optional": True})  # a property in master alone
 
     def __post_init__(self) -> None:
         self.reset()

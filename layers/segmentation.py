@@ -89,7 +89,7 @@ class SegmentationAccuracy(loss.Loss):
     confusion   the matrix M so far; num_averaged counts its pixels
     """
 
-    n_classes: int | None = field(default=None, metadata={"matlab": "where set"})
+    n_classes: int | None = field(default=None, metadata={"optional": True})
 
     def reset(self) -> None:
         """Forget the counts."""

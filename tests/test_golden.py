@@ -43,14 +43,16 @@ Arrays = dict[str, Any]
 # Reading ----------------------------------------------------------------------------------------------------------------
 
 
+def load(path: Path) -> dict[str, Any]:
+    """The variables of a .mat file, structs as namespaces and cells of one element opened."""
+    mat = scipy.io.loadmat(path, struct_as_record=False, mat_dtype=True)
+    return {name: plain(value) for name, value in mat.items() if not name.startswith("__")}
+
+
 @cache
 def cases(file: str) -> list[SimpleNamespace]:
-    """The structs of a file under golden_root(); MATLAB's cells of one element are opened."""
-    path = golden_root() / file
-    if not path.is_file():
-        return []
-    mat = scipy.io.loadmat(path, struct_as_record=False, mat_dtype=True)
-    return [plain(case) for case in mat["cases"].ravel()]
+    """The cases of a file under golden_root()."""
+    return cell(load(golden_root() / file)["cases"])
 
 
 def plain(value: Any) -> Any:
@@ -186,7 +188,7 @@ BLOCKS: dict[str, Arrays] = {
     "ReLU_leak": {"leak": 0.2},
     "Crop": {"crop": [1, 2]},
     "LRN": {"param": [5, 1, 0.2, 0.75]},
-    "BatchNorm": {"numChannels": 4},
+    "BatchNorm": {"numChannels": 4, "epsilon": 1e-5},
     "Loss_softmaxlog": {"normalise": True},
     "Loss_logistic": {"normalise": True, "loss": "logistic"},
 }

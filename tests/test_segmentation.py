@@ -1,216 +1,103 @@
-"""From scores to masks at each image's own size, over folders, and the submission's archive."""
+"""dagnet.layers.segmentation: every image counts the same, and accuracies come from one confusion matrix."""
 
-import tracemalloc
-import zipfile
-from dataclasses import dataclass
-from pathlib import Path
-
-import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from dagnet import dagnn
-from dagnet.data import imdb, imresize, isic2017
-from dagnet.evaluation import segmentation
-from dagnet.evaluation.segmentation import Segmenter
-from dagnet.layers import array, block
-
-AVERAGE = np.array([120.0, 110.0, 100.0], np.float32)
+from dagnet.layers import gradcheck, loss, segmentation
+from tests.conftest import golden_file
+from tests.test_golden import assert_agrees, load
 
 
-@dataclass
-class Darkness(block.Layer):
-    """Score maps of a network that takes what is darker than the average for lesion."""
-
-    def forward(self, inputs, params):
-        (x,) = inputs
-        assert self.mode == "test"
-        return [array.channels_last(np.concatenate([x[:, :, :1], -x[:, :, :1]], axis=2))]
+def pictures(xp, rng):
+    """Scores of two classes for two images, of which the second has three labelled pixels only."""
+    x, c = xp.asarray(rng.standard_normal((4, 5, 2, 2))), xp.asarray(rng.integers(1, 3, (4, 5, 1, 2)), np.float64)
+    c[1:, :, :, 1] = 0
+    c[0, 3:, :, 1] = 0
+    return x, c
 
 
-@dataclass
-class NeedsLabels(block.Layer):
-    """Stands for the loss, which a network cannot compute from an image alone."""
-
-    def forward(self, inputs, params):
-        raise AssertionError("the loss was run")
+def test_backward_is_the_slope_of_forward(xp, rng):
+    gradcheck.check(segmentation.SegmentationLoss(), [*pictures(xp, rng)], [], rng)
 
 
-@pytest.fixture
-def net() -> dagnn.DagNN:
-    net = dagnn.DagNN()
-    net.add_layer("dark", Darkness(), "input", "prediction")
-    net.add_layer("objective", NeedsLabels(), ["prediction", "label"], "objective")
-    net.meta = {
-        "normalization": {"imageSize": np.array([[32.0, 48.0, 3.0]]), "averageImage": AVERAGE.reshape(1, 1, 3)},
-    }
-    return net
+def test_an_image_counts_as_the_mean_over_its_labelled_pixels_and_one_more(xp, rng):
+    x, c = pictures(xp, rng)
+    (y,) = segmentation.SegmentationLoss().forward([x, c], [])
+    sums = [float(loss.forward(x[..., n : n + 1], c[..., n : n + 1])) for n in (0, 1)]
+    assert float(y) == pytest.approx(sums[0] / 21 + sums[1] / 4, rel=1e-14)
 
 
-def disc(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """A dark disc on bright skin, uint8, and its mask."""
-    y, x = np.mgrid[:height, :width]
-    mask = (y - height / 2) ** 2 + (x - width / 2) ** 2 < (min(height, width) / 4) ** 2
-    return np.where(mask[:, :, None], (70, 50, 40), (210, 170, 150)).astype(np.uint8), mask
+def test_the_loss_averages_over_images(xp, rng):
+    block = segmentation.SegmentationLoss()
+    total = sum(float(block.forward([*pictures(xp, rng)], [])[0]) for _ in range(3))
+    assert block.num_averaged == 6
+    assert float(block.average) == pytest.approx(total / 6, rel=1e-14)
 
 
-@pytest.fixture
-def samples(tmp_path: Path) -> list[isic2017.Sample]:
-    """Five image files, each of its own size."""
-    (tmp_path / "images").mkdir()
-    for i in range(5):
-        iio.imwrite(tmp_path / "images" / f"ISIC_000000{i}.png", disc(60 + 10 * i, 100)[0])
-    return isic2017.images_in(tmp_path / "images")
+@pytest.mark.parametrize("dtype", ["single", "double"])
+@pytest.mark.parametrize("release", ["beta18", "beta25", "master"])
+def test_loss_and_accuracy_agree_with_matconvnet_fcn(xp, release, dtype):
+    seg = load(golden_file(f"releases/{release}/segloss_{dtype}.mat"))["seg"]
+    x, c = xp.asarray(seg.vars.prediction), xp.asarray(seg.vars.label)
+    tolerance = {"single": 2e-6, "double": 1e-13}[dtype]
+
+    objective = segmentation.SegmentationLoss(normalise=release == "master")
+    assert_agrees(objective.forward([x, c], [])[0], seg.vars.objective, tolerance, "objective")
+    (dx, _), _ = objective.backward([x, c], [], [xp.asarray(seg.vars_der.objective)])
+    assert_agrees(dx, seg.vars_der.prediction, tolerance, "derivative of prediction")
+
+    accuracy = segmentation.SegmentationAccuracy(n_classes=21)  # hard-wired there; the net has 3
+    assert_agrees(accuracy.forward([x, c], [])[0], seg.vars.acc, 1e-13, "accuracy")
 
 
-@pytest.mark.parametrize("size", [(32, 48), (200, 333), (90, 50), (20, 20)])
-def test_a_mask_has_its_images_size_and_finds_the_lesion(net, size):
-    image, truth = disc(*size)
-    mask = segmentation.predict(net, image)
-    assert mask.dtype == bool
-    assert mask.shape == size
-    assert (mask & truth).sum() / (mask | truth).sum() > 0.8
+def test_accuracies_are_those_counted_by_hand(xp):
+    c = xp.asarray([[1.0, 1.0, 1.0, 2.0, 2.0, 0.0]]).reshape(1, 6, 1, 1)
+    found = xp.asarray([[1, 1, 2, 2, 1, 1]]).reshape(1, 6, 1, 1)
+    x = xp.concatenate([found == 1, found == 2], axis=2).astype(np.float32)
+    block = segmentation.SegmentationAccuracy()
+    (y,) = block.forward([x, c], [])
+    assert block.confusion.tolist() == [[2, 1], [1, 1]]
+    assert y.tolist() == pytest.approx([3 / 5, (2 / 3 + 1 / 2) / 2, (2 / 4 + 1 / 3) / 2], rel=1e-15)
+    assert block.average is y and block.num_averaged == 5
 
 
-def test_a_mask_is_the_argmax_of_bilinearly_resized_scores(net, rng):
-    image = rng.integers(0, 255, (75, 97, 3), dtype=np.uint8)
-    segmenter = Segmenter(net)
-    mask = segmentation.predict(net, image)
-    segmenter.net.eval({"input": segmenter.prepare(image)[:, :, :, None]})
-    scores = segmenter.net.vars["prediction"].value[:, :, :, 0].astype(np.float64)
-    resized = imresize.imresize(scores, (75, 97), "bilinear")
-    clear = np.abs(resized[:, :, 1] - resized[:, :, 0]) > 1e-4  # where rounding cannot decide
-    assert clear.mean() > 0.99
-    assert np.array_equal(mask[clear], resized.argmax(axis=2)[clear] == 1)
+def test_accuracies_are_of_all_pixels_since_reset(xp, rng):
+    (x1, c1), (x2, c2) = pictures(xp, rng), pictures(xp, rng)
+    block = segmentation.SegmentationAccuracy()
+    block.forward([x1, c1], [])
+    (both,) = block.forward([x2, c2], [])
+    at_once = segmentation.SegmentationAccuracy().forward(
+        [xp.concatenate([x1, x2], 3), xp.concatenate([c1, c2], 3)], []
+    )[0]
+    assert both.tolist() == at_once.tolist()
+    block.reset()
+    assert block.forward([x2, c2], [])[0].tolist() != both.tolist()
 
 
-def test_a_tie_is_skin(net):
-    average = np.broadcast_to(AVERAGE.astype(np.uint8), (30, 30, 3))
-    assert not segmentation.predict(net, average).any()
+def test_without_a_labelled_pixel_accuracies_are_zero(xp):
+    (y,) = segmentation.SegmentationAccuracy().forward([xp.ones((2, 2, 3, 1)), xp.zeros((2, 2, 1, 1))], [])
+    assert y.tolist() == [0, 0, 0]
 
 
-def test_the_input_is_what_training_saw(net, tmp_path, rng):
-    image, mask = rng.integers(0, 255, (70, 60, 3), dtype=np.uint8), np.eye(70, 60) > 0
-    iio.imwrite(tmp_path / "a.png", image)
-    iio.imwrite(tmp_path / "a_segmentation.png", mask * np.uint8(255))
-    sample = isic2017.Sample("a", tmp_path / "a.png", tmp_path / "a_segmentation.png")
-    trained_on = imdb.load([sample], [], 32, tmp_path / "cache").images[0] - AVERAGE
-    assert np.array_equal(Segmenter(net, size=(32, 32)).prepare(image), trained_on)
+def test_classes_that_only_n_classes_knows_count_as_missed(xp, rng):
+    x, c = pictures(xp, rng)
+    (two,) = segmentation.SegmentationAccuracy().forward([x, c], [])
+    (many,) = segmentation.SegmentationAccuracy(n_classes=21).forward([x, c], [])
+    assert many.tolist() == pytest.approx([float(two[0]), float(two[1]) * 2 / 21, float(two[2]) * 2 / 21], rel=1e-14)
 
 
-def test_an_average_image_is_subtracted_pixel_by_pixel(net, rng):
-    average = rng.random((32, 48, 3)).astype(np.float32)
-    image = rng.integers(0, 255, (32, 48, 3), dtype=np.uint8)
-    assert np.array_equal(Segmenter(net, average=average).prepare(image), image - average)
+def test_an_accuracy_has_no_derivative(rng):
+    x, c = pictures(np, rng)
+    assert segmentation.SegmentationAccuracy().backward([x, c], [], [np.ones(3)]) == ([None, None], [])
 
 
-def test_the_network_passed_in_stays_as_it_was(net):
-    segmentation.predict(net, disc(40, 40)[0])
-    assert net.mode == "normal"
-    assert list(net.layers) == ["dark", "objective"]
-
-
-def test_images_of_several_sizes_segment_in_one_batch_as_alone(net):
-    images = [disc(50, 60)[0], disc(90, 30)[0]]
-    segmenter = Segmenter(net)
-    masks = segmenter.masks([segmenter.prepare(image) for image in images], [image.shape[:2] for image in images])
-    for mask, image in zip(masks, images, strict=True):
-        assert np.array_equal(mask, segmentation.predict(net, image))
-
-
-def test_the_largest_original_needs_half_a_gigabyte_at_most(net):
-    segmenter = Segmenter(net)
-    prepared = segmenter.prepare(disc(64, 64)[0])
-    tracemalloc.start()
-    (mask,) = segmenter.masks([prepared], [(4400, 6700)])
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert mask.shape == (4400, 6700)
-    assert peak < 5e8
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda net: net.rename_var("prediction", "scores"), r"no variable 'prediction'; it has input, scores"),
-        (lambda net: net.meta.clear(), r"the network's meta has no normalization\.imageSize; pass size and average"),
-        (lambda net: net.meta["normalization"].pop("averageImage"), r"no normalization\.averageImage"),
-        (
-            lambda net: net.meta["normalization"].update(averageImage=np.zeros((224, 224, 3))),
-            r"the average is \(224, 224, 3\); it must be 3 numbers or an image \(32, 48, 3\)",
-        ),
-    ],
-)
-def test_a_network_that_cannot_segment_is_refused_with_the_reason(net, change, message):
-    change(net)
-    with pytest.raises(ValueError, match=message):
-        Segmenter(net)
-
-
-def test_an_image_that_is_not_8_bit_colour_is_refused(net):
-    with pytest.raises(ValueError, match=r"image is float64 \(4, 4, 3\); it must be uint8 \(H, W, 3\)"):
-        segmentation.predict(net, np.zeros((4, 4, 3)))
-
-
-def test_scores_that_are_not_finite_are_an_error_and_no_mask(net):
-    with pytest.raises(ValueError, match=r"`prediction` holds NaN or infinite scores"):
-        Segmenter(net).masks([np.full((32, 48, 3), np.nan, np.float32)], [(10, 10)])
-
-
-@pytest.mark.parametrize("batch_size", [1, 2, 7])
-def test_every_image_gets_its_mask_file_whatever_the_batch(net, samples, tmp_path, batch_size):
-    written = list(segmentation.segment_files(Segmenter(net), samples, tmp_path / "masks", batch_size))
-    assert written == [tmp_path / "masks" / f"ISIC_000000{i}_segmentation.png" for i in range(5)]
-    assert sorted((tmp_path / "masks").iterdir()) == written
-    for sample, path in zip(samples, written, strict=True):
-        mask = iio.imread(path)
-        assert mask.dtype == np.uint8
-        assert np.array_equal(mask, 255 * segmentation.predict(net, iio.imread(sample.image)))
-
-
-def test_an_interrupted_run_goes_on_where_it_was(net, samples, tmp_path):
-    run = segmentation.segment_files(Segmenter(net), samples, tmp_path / "masks", batch_size=1)
-    first = next(run)
-    run.close()
-    first.write_bytes(b"mine")
-    assert list(tmp_path.glob("masks/*")) == [first]
-    again = list(segmentation.segment_files(Segmenter(net), samples, tmp_path / "masks"))
-    assert again[0] == first
-    assert len(again) == 5
-    assert first.read_bytes() == b"mine"
-    list(segmentation.segment_files(Segmenter(net), samples, tmp_path / "masks", overwrite=True))
-    assert iio.imread(first).shape == (60, 100)
-
-
-def test_a_damaged_image_is_named_and_the_masks_before_it_stay(net, samples, tmp_path):
-    bad = samples[3].image
-    bad.write_bytes(bad.read_bytes()[:80])
-    with pytest.raises(ValueError, match=str(bad)):
-        list(segmentation.segment_files(Segmenter(net), samples, tmp_path / "masks", batch_size=1))
-    assert len(list(tmp_path.glob("masks/*"))) == 3
-
-
-def test_two_images_of_one_name_are_refused_before_any_work(net, samples, tmp_path):
-    twice = [*samples, isic2017.Sample(samples[0].id, tmp_path / "other" / "ISIC_0000000.jpg")]
-    with pytest.raises(
-        ValueError, match=r"other/ISIC_0000000\.jpg: its mask would replace that of .*images/ISIC_0000000"
-    ):
-        next(segmentation.segment_files(Segmenter(net), twice, tmp_path / "masks"))
-    assert not (tmp_path / "masks").exists()
-
-
-def test_the_submission_holds_every_isic_mask_flat_and_nothing_else(tmp_path):
-    masks = tmp_path / "masks"
-    for name in ("ISIC_0000001_segmentation.png", "ISIC_0000000_segmentation.png", "mole_segmentation.png"):
-        segmentation.write_mask(masks / name, disc(10, 10)[1])
-    (masks / "scores.csv").write_text("")
-    assert segmentation.write_submission(masks, tmp_path / "submission.zip") == 2
-    with zipfile.ZipFile(tmp_path / "submission.zip") as archive:
-        assert archive.namelist() == ["ISIC_0000000_segmentation.png", "ISIC_0000001_segmentation.png"]
-        assert archive.read(archive.namelist()[0]) == (masks / archive.namelist()[0]).read_bytes()
-
-
-def test_an_empty_folder_makes_no_submission(tmp_path):
-    with pytest.raises(ValueError, match=r"no masks to submit"):
-        segmentation.write_submission(tmp_path, tmp_path / "submission.zip")
-    assert list(tmp_path.iterdir()) == []
+def test_labels_and_scores_that_do_not_fit_are_refused(rng):
+    x, c = pictures(np, rng)
+    block = segmentation.SegmentationAccuracy()
+    with pytest.raises(ValueError, match=r"labels are \(3, 5, 1, 2\)"):
+        block.forward([x, c[:3]], [])
+    with pytest.raises(ValueError, match="a label is 3, at image 0, row 1, column 2"):
+        c[1, 2, 0, 0] = 3
+        block.forward([x, c], [])
+    with pytest.raises(ValueError, match="at most n_classes = 1"):
+        segmentation.SegmentationAccuracy(n_classes=1).forward([x, c], [])

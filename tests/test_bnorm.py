@@ -1,0 +1,111 @@
+"""dagnet.layers.bnorm: normalised channels, given moments, and the moments that the solver averages."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from dagnet.layers import array, bnorm, gradcheck
+
+
+def data(xp, rng, dtype=np.float64):
+    """x (3, 4, 5, 2) with channels of very different mean and scale, and g, b, moments."""
+    x = rng.standard_normal((3, 4, 5, 2)) * [[[[1], [10], [0.1], [1], [3]]]] + [[[[0], [100], [5], [-5], [0]]]]
+    values = (x, rng.uniform(0.5, 2, (5, 1)), rng.standard_normal((5, 1)), rng.uniform(0.5, 2, (5, 2)))
+    return [xp.asarray(v, dtype) for v in values]
+
+
+def test_backward_is_the_slope_of_forward(xp, rng):
+    x, g, b, moments = data(xp, rng)
+    gradcheck.check(bnorm.BatchNorm(5), [x], [g, b, moments], rng, differentiable=["input 0", "param 0", "param 1"])
+
+
+def test_each_channel_comes_out_with_mean_b_and_deviation_g(xp, rng):
+    x, g, b, _ = data(xp, rng)
+    y, moments = bnorm.forward(array.channels_last(x), g, b, epsilon=0)
+    assert xp.allclose(y.mean(axis=(0, 1, 3)), b[:, 0]) and xp.allclose(y.std(axis=(0, 1, 3)), g[:, 0])
+    assert xp.allclose(moments[:, 0], x.mean(axis=(0, 1, 3))) and xp.allclose(moments[:, 1], x.std(axis=(0, 1, 3)))
+
+
+def test_epsilon_is_inside_sigma_and_keeps_a_constant_channel_finite(xp):
+    x, one = xp.full((3, 3, 1, 1), 7.0), xp.ones((1, 1))
+    y, moments = bnorm.forward(x, one, one, epsilon=1e-4)
+    assert moments.tolist() == [[7, pytest.approx(1e-2)]]
+    assert (y == 1).all()
+
+
+def test_a_mean_far_from_zero_costs_single_precision_nothing(xp, rng):
+    x = xp.asarray(rng.standard_normal((64, 64, 2, 4)) + 1000, np.float32)
+    _, moments = bnorm.forward(x, xp.ones(2, np.float32), xp.zeros(2, np.float32))
+    assert xp.allclose(moments[:, 1], x.astype(np.float64).std(axis=(0, 1, 3)), rtol=1e-4)
+
+
+def test_given_moments_are_taken_as_they_are(xp, rng):
+    x, g, b, moments = data(xp, rng)
+    mu, sigma = (moments[:, i].reshape(1, 1, 5, 1) for i in (0, 1))
+    y, same = bnorm.forward(x, g, b, moments=moments, epsilon=1e9)
+    assert xp.allclose(y, g[:, :, None].transpose(1, 2, 0)[..., None] * (x - mu) / sigma + b[:, 0].reshape(1, 1, 5, 1))
+    assert same is moments
+
+
+def test_test_mode_uses_the_third_parameter(xp, rng):
+    x, g, b, moments = data(xp, rng)
+    block = bnorm.BatchNorm(5)
+    block.mode = "test"
+    assert (block.forward([x], [g, b, moments])[0] == bnorm.forward(x, g, b, moments=moments)[0]).all()
+
+
+@pytest.mark.parametrize("scale", [True, False])
+def test_the_third_derivative_is_the_batchs_moments_times_its_images_where_the_solver_divides(xp, rng, scale):
+    x, g, b, moments = data(xp, rng)
+    block = bnorm.BatchNorm(5)
+    block.scale_moments_by_images = scale
+    block.forward([x], [g, b, moments])
+    _, (dg, db, third) = block.backward([x], [g, b, moments], [xp.ones_like(x)])
+    assert xp.allclose(third, bnorm.batch_moments(x, 1e-5) * (2 if scale else 1), rtol=1e-15)
+    assert dg.shape == g.shape and db.shape == b.shape
+
+
+def test_backward_does_without_forward_and_forgets_the_moments_of_the_last_batch(xp, rng):
+    x, g, b, moments = data(xp, rng)
+    block = bnorm.BatchNorm(5)
+    block.forward([x], [g, b, moments])
+    block.backward([x], [g, b, moments], [x])
+    (dx,), _ = block.backward([2 * x], [g, b, moments], [x])
+    assert (dx == bnorm.backward(2 * x, g, b, x, epsilon=1e-5)[0]).all()
+
+
+def test_single_precision_stays_single_and_no_argument_is_written_to(xp, rng):
+    arguments = data(xp, rng, np.float32)
+    before = [a.copy() for a in arguments]
+    x, g, b, _ = arguments
+    y, moments = bnorm.forward(x, g, b)
+    results = [y, moments, *bnorm.backward(x, g, b, x)]
+    assert all(r.dtype == np.float32 for r in results)
+    assert all((a == c).all() for a, c in zip(arguments, before, strict=True))
+
+
+def test_attach_has_the_moments_averaged():
+    params = [SimpleNamespace(train_method="gradient", learning_rate=1.0) for _ in range(3)]
+    bnorm.BatchNorm(5).attach(params)
+    assert [(p.train_method, p.learning_rate) for p in params] == [("gradient", 1), ("gradient", 1), ("average", 0.1)]
+    with pytest.raises(ValueError, match="it is given 2 parameters"):
+        bnorm.BatchNorm(5).attach(params[:2])
+
+
+def test_fresh_parameters_change_nothing_but_moments(rng):
+    g, b, moments = bnorm.BatchNorm(4).init_params(rng)
+    assert g.tolist() == [[1]] * 4 and b.tolist() == [[0]] * 4 and moments.tolist() == [[0, 0]] * 4
+    assert g.dtype == b.dtype == moments.dtype == np.float32
+    with pytest.raises(ValueError, match="num_channels is 0"):
+        bnorm.BatchNorm().init_params(rng)
+
+
+def test_parameters_that_do_not_fit_the_channels_are_refused(rng):
+    x, g, b, moments = data(np, rng)
+    with pytest.raises(ValueError, match="there are 4 multipliers and x has 5 channels"):
+        bnorm.forward(x, g[:4], b)
+    with pytest.raises(ValueError, match="there are 4 biases"):
+        bnorm.backward(x, g, b[:4], x)
+    with pytest.raises(ValueError, match=r"moments are \(2, 5\); \(5, 2\)"):
+        bnorm.forward(x, g, b, moments=moments.T)

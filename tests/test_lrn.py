@@ -1,0 +1,44 @@
+"""dagnet.layers.lrn: windows over channels, clipped at both ends."""
+
+import numpy as np
+import pytest
+
+from dagnet.layers import array, gradcheck, lrn
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 30])
+def test_backward_is_the_slope_of_forward(xp, rng, n):
+    gradcheck.check(lrn.LRN([n, 2, 0.3, 0.75]), [xp.asarray(rng.standard_normal((2, 3, 7, 2)))], [], rng)
+
+
+@pytest.mark.parametrize(
+    ("n", "sums"), [(1, [1, 2, 4, 8]), (2, [3, 6, 12, 8]), (3, [3, 7, 14, 12]), (4, [7, 15, 14, 12])]
+)
+def test_a_window_holds_the_channels_around_its_own_and_of_an_even_one_more_after_it(xp, n, sums):
+    x = xp.sqrt(xp.asarray([1.0, 2.0, 4.0, 8.0])).reshape(1, 1, 4, 1)
+    y = lrn.forward(x, param=[n, 0, 1, 1])
+    assert xp.allclose(y.ravel() * xp.asarray(sums), x.ravel())
+
+
+def test_alpha_is_not_divided_by_n(xp):
+    y = lrn.forward(xp.ones((1, 1, 5, 1)), param=[5, 1, 0.5, 1])
+    assert float(y[0, 0, 2, 0]) == pytest.approx(1 / (1 + 0.5 * 5))
+
+
+def test_single_precision_stays_single_and_no_argument_is_written_to(xp, rng):
+    x = array.channels_last(xp.asarray(rng.standard_normal((3, 2, 6, 2)), np.float32))
+    before = x.copy()
+    assert lrn.forward(x).dtype == lrn.backward(x, x).dtype == np.float32
+    assert (x == before).all()
+
+
+def test_the_result_has_our_memory_order(xp, rng):
+    x = xp.asarray(rng.standard_normal((3, 2, 6, 2)))
+    for y in (lrn.forward(x), lrn.backward(x, x)):
+        assert y.transpose(3, 0, 1, 2).flags.c_contiguous
+
+
+@pytest.mark.parametrize("param", [[5, 1, 1], [0, 1, 1, 1], [2.5, 1, 1, 1]])
+def test_a_param_that_is_not_n_kappa_alpha_beta_is_refused(param):
+    with pytest.raises(ValueError, match="LRN: param is"):
+        lrn.forward(np.ones((1, 1, 3, 1)), param=param)
