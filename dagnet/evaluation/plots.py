@@ -15,7 +15,7 @@ Stats = Mapping[str, Sequence[Mapping[str, Any]]]
 BINS = [i / 20 for i in range(21)]
 COLOURS = {"train": "#1f5fff", "val": "#ff281e"}
 # How the run went, not how good the network was.
-NOT_CURVES = {"num", "time", "speed", "lr", "learning_rate", "epoch"}
+NOT_CURVES = ("num", "time")
 PARTS = {"accuracy": ("pixel accuracy", "mean accuracy", "mean IU")}  # SegmentationAccuracy's three numbers
 
 
