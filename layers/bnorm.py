@@ -8,7 +8,7 @@ Forward   mu_c    = mean of x over H, W, N
 Backward  db_c = sum of dy,  dg_c = sum of dy * xhat   over H, W, N
           dx   = g_c / sigma_c * (dy - db_c / m - xhat * dg_c / m)
           Given moments are differentiated as if they were the batch's own, as in MatConvNet.
-Source    MatConvNet manual, 4.5; vl_nnbnorm.m, +dagnn/BatchNorm.m of 1.0-beta25
+Source    MatConvNet manual, 4.7; vl_nnbnorm.m, +dagnn/BatchNorm.m of 1.0-beta25
 """
 
 from collections.abc import Sequence

@@ -56,7 +56,7 @@ class Unknown(block.Layer):
     matlab_type: str
     fields: dict[str, Any]
 
-    def _refuse(self, *_: Any) -> NoReturn:
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise NotImplementedError(f"the block {self.matlab_type!r} is not known here; {_how(self.matlab_type)}")
 
     forward = backward = init_params = _refuse

@@ -13,7 +13,7 @@ Backward  dx_k = dy * w * dt/dx_k;  with normalise, / N
               log         dt/dx_k = -(k = c) / max(x_c, 1e-8)       the bound is in the derivative alone, as in MatConvNet
               classerror  0
           Labels have no derivative.
-Source    MatConvNet manual, 4.8 and 4.9; vl_nnloss.m, vl_nnsoftmaxloss.m, +dagnn/Loss.m of 1.0-beta25 and of master
+Source    MatConvNet manual, 4.8; vl_nnloss.m, vl_nnsoftmaxloss.m, +dagnn/Loss.m of 1.0-beta25 and of master
 
 Up to 1.0-beta25 MatConvNet sums over the images; its master divides by N, ignored labels or not: `normalise`.
 A label out of range is an error on the CPU. On the GPU the look would stop the pipeline at every step: there y and dx become

@@ -4,7 +4,7 @@ Shapes    x, y, dx, dy, L (H, W, C, N); param [n, kappa, alpha, beta]
 Forward   y_k = x_k * L_k^-beta,  L_k = kappa + alpha * sum of x_q^2 over the window q = k - floor((n-1)/2) .. k + ceil((n-1)/2)
           Channels outside 1..C count as 0. alpha is not divided by n (Caffe does that).
 Backward  dx_q = dy_q * L_q^-beta - 2 alpha beta x_q * sum of dy_k x_k L_k^(-beta-1) over the k whose window holds q
-Source    MatConvNet manual, 4.6; vl_nnnormalize of 1.0-beta25. Its CPU code takes an approximate power, up to 0.4 % away;
+Source    MatConvNet manual, 4.7; vl_nnnormalize of 1.0-beta25. Its CPU code takes an approximate power, up to 0.4 % away;
           we take the exact one, as its GPU code does.
 """
 

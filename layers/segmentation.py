@@ -64,7 +64,7 @@ def scores(matrix: Array) -> Array:
 
 @dataclass
 class SegmentationLoss(loss.Loss):
-    """A Loss in which every image counts the same; its average is the mean over images.
+    """A Loss in which every image counts the same; its average is the mean over images. As there, opts are not read.
 
     With `normalise` (master) the average is too small by the batch size, as it is where matconvnet-fcn runs on master.
     """
@@ -77,6 +77,11 @@ class SegmentationLoss(loss.Loss):
         return [y]
 
     def _options(self, x: Array, c: Array) -> dict[str, Any]:
+        labels, size = array.four_d(c).shape, array.four_d(x).shape
+        if labels[3] != size[3]:
+            raise ValueError(
+                f"SegmentationLoss: labels are {labels} and scores {size}; right is ({size[0]}, {size[1]}, 1, {size[3]})"
+            )
         return {"loss": self.loss, "normalise": self.normalise, "instance_weights": instance_weights(c, x.dtype)}
 
 

@@ -1,5 +1,6 @@
 """dagnet.layers.bnorm: normalised channels, given moments, and the moments that the solver averages."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +19,35 @@ def data(xp, rng, dtype=np.float64):
 def test_backward_is_the_slope_of_forward(xp, rng):
     x, g, b, moments = data(xp, rng)
     gradcheck.check(bnorm.BatchNorm(5), [x], [g, b, moments], rng, differentiable=["input 0", "param 0", "param 1"])
+
+
+def loops(x, g, b, dy, epsilon):
+    """y, dx, dg, db and moments by the docstring's sums, channel by channel."""
+    y, dx, dg, db, moments = np.zeros(x.shape), np.zeros(x.shape), np.zeros(g.shape), np.zeros(b.shape), []
+    for c in range(x.shape[2]):
+        pixels = [(i, j, n) for i, j, n in np.ndindex(x.shape[0], x.shape[1], x.shape[3])]
+        values = {(i, j, n): x[i, j, c, n] for i, j, n in pixels}
+        m = len(pixels)
+        mu = sum(values.values()) / m
+        sigma = math.sqrt(sum((v - mu) ** 2 for v in values.values()) / m + epsilon)
+        moments.append([mu, sigma])
+        for i, j, n in pixels:
+            y[i, j, c, n] = g[c, 0] * (values[i, j, n] - mu) / sigma + b[c, 0]
+            db[c, 0] += dy[i, j, c, n]
+            dg[c, 0] += dy[i, j, c, n] * (values[i, j, n] - mu) / sigma
+        for i, j, n in pixels:
+            xhat = (values[i, j, n] - mu) / sigma
+            dx[i, j, c, n] = g[c, 0] / sigma * (dy[i, j, c, n] - db[c, 0] / m - xhat * dg[c, 0] / m)
+    return y, dx, dg, db, np.array(moments)
+
+
+def test_forward_and_backward_are_the_sums_of_the_docstring(xp, rng):
+    x, g, b, _ = data(xp, rng)
+    dy = xp.asarray(rng.standard_normal(x.shape))
+    y, dx, dg, db, moments = loops(*(array.to_numpy(a) for a in (x, g, b, dy)), 1e-3)
+    ours = [bnorm.forward(x, g, b, epsilon=1e-3)[0], *bnorm.backward(x, g, b, dy, epsilon=1e-3)]
+    for a, theirs in zip(ours, (y, dx, dg, db, moments), strict=True):
+        np.testing.assert_allclose(array.to_numpy(a), theirs, rtol=0, atol=1e-12 * np.abs(theirs).max())
 
 
 def test_each_channel_comes_out_with_mean_b_and_deviation_g(xp, rng):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dagnet.layers import array, gradcheck, loss
+from tests import oracles
 
 SHAPE = (3, 4, 5, 2)
 
@@ -26,6 +27,19 @@ def test_backward_is_the_slope_of_forward(xp, rng, name, size, weighted, normali
     opts = ["instanceWeights", xp.asarray(rng.uniform(0, 2, (3, 4, 1, 2)))] if weighted else []
     block = loss.Loss(name, opts=opts, normalise=normalise)
     gradcheck.check(block, [scores(xp, rng), labels(xp, rng, shape=size)], [], rng)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", list(loss.LOSSES))
+def test_forward_and_backward_are_the_sums_of_the_docstring(xp, rng, name, weighted):
+    x, c = scores(xp, rng), labels(xp, rng)
+    v = xp.asarray(rng.uniform(0, 2, (3, 4, 1, 2))) if weighted else None
+    plain_x, plain_c, plain_v = (a if a is None else array.to_numpy(a) for a in (x, c, v))
+    y = oracles.loss(plain_x, plain_c, name, plain_v)
+    dx = oracles.loss_backward(plain_x, plain_c, 1.5, name, plain_v)
+    assert float(loss.forward(x, c, loss=name, instance_weights=v)) == pytest.approx(y, rel=1e-14)
+    ours = array.to_numpy(loss.backward(x, c, 1.5, loss=name, instance_weights=v))
+    np.testing.assert_allclose(ours, dx, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", ["softmaxlog", "log"])

@@ -1,5 +1,7 @@
 """dagnet.layers.lrn: windows over channels, clipped at both ends."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,31 @@ from dagnet.layers import array, gradcheck, lrn
 @pytest.mark.parametrize("n", [1, 2, 5, 6, 30])
 def test_backward_is_the_slope_of_forward(xp, rng, n):
     gradcheck.check(lrn.LRN([n, 2, 0.3, 0.75]), [xp.asarray(rng.standard_normal((2, 3, 7, 2)))], [], rng)
+
+
+def loops(x, dy, n, kappa, alpha, beta):
+    """y and dx by the docstring's sums, one number after the other."""
+    y, dx = np.zeros(x.shape), np.zeros(x.shape)
+    channels = x.shape[2]
+    for i, j, k, image in np.ndindex(x.shape):
+        window = range(max(0, k - math.floor((n - 1) / 2)), min(channels - 1, k + math.ceil((n - 1) / 2)) + 1)
+        size = kappa + alpha * sum(x[i, j, q, image] ** 2 for q in window)
+        y[i, j, k, image] = x[i, j, k, image] * size**-beta
+        dx[i, j, k, image] += dy[i, j, k, image] * size**-beta
+        for q in window:
+            slope = -2 * alpha * beta * x[i, j, q, image] * x[i, j, k, image] * size ** (-beta - 1)
+            dx[i, j, q, image] += dy[i, j, k, image] * slope
+    return y, dx
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 30])
+def test_forward_and_backward_are_the_sums_of_the_docstring(xp, rng, n):
+    x, dy = rng.standard_normal((2, 3, 7, 2)), rng.standard_normal((2, 3, 7, 2))
+    param = [n, 2, 0.3, 0.75]
+    y, dx = loops(x, dy, *param)
+    np.testing.assert_allclose(array.to_numpy(lrn.forward(xp.asarray(x), param=param)), y, rtol=1e-14)
+    ours = array.to_numpy(lrn.backward(xp.asarray(x), xp.asarray(dy), param=param))
+    np.testing.assert_allclose(ours, dx, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize(

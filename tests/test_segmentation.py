@@ -61,6 +61,15 @@ def test_accuracies_are_those_counted_by_hand(xp):
     assert block.average is y and block.num_averaged == 5
 
 
+def test_the_confusion_matrix_is_counted_pixel_by_pixel(xp, rng):
+    x, c = rng.standard_normal((4, 5, 3, 2)), rng.integers(0, 4, (4, 5, 1, 2))
+    counts = np.zeros((3, 3), int)
+    for i, j, n in np.ndindex(4, 5, 2):
+        if c[i, j, 0, n] > 0:
+            counts[c[i, j, 0, n] - 1, x[i, j, :, n].argmax()] += 1
+    assert segmentation.confusion(xp.asarray(x), xp.asarray(c), 3).tolist() == counts.tolist()
+
+
 def test_accuracies_are_of_all_pixels_since_reset(xp, rng):
     (x1, c1), (x2, c2) = pictures(xp, rng), pictures(xp, rng)
     block = segmentation.SegmentationAccuracy()
@@ -84,6 +93,11 @@ def test_classes_that_only_n_classes_knows_count_as_missed(xp, rng):
     (two,) = segmentation.SegmentationAccuracy().forward([x, c], [])
     (many,) = segmentation.SegmentationAccuracy(n_classes=21).forward([x, c], [])
     assert many.tolist() == pytest.approx([float(two[0]), float(two[1]) * 2 / 21, float(two[2]) * 2 / 21], rel=1e-14)
+
+
+def test_one_label_an_image_is_refused_where_pixels_are_weighed(rng):
+    with pytest.raises(ValueError, match=r"SegmentationLoss: labels are \(2, 1, 1, 1\)"):
+        segmentation.SegmentationLoss().forward([pictures(np, rng)[0], np.ones(2)], [])
 
 
 def test_an_accuracy_has_no_derivative(rng):
