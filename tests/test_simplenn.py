@@ -144,10 +144,10 @@ def test_a_transposed_convolution_keeps_its_options():
     assert (block.size, block.upsample, block.crop, block.num_groups) == ([4, 4, 1, 2], [2, 2], [1, 1, 1, 1], 1)
 
 
-def test_trailing_dimensions_that_matlab_dropped_count_as_one():
+def test_trailing_dimensions_that_matlab_dropped_come_back():
     net = dag(CONV | {"weights": weights((3, 3, 64), (1, 1))})
     assert net.layers["l1"].block.size == [3, 3, 64, 1]
-    assert net.params["l1f"].value.shape == (3, 3, 64)
+    assert net.params["l1f"].value.shape == (3, 3, 64, 1)
 
 
 def test_two_losses_get_two_labels():

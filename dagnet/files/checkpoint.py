@@ -19,6 +19,7 @@ from dagnet.dagnn import DagNN
 from . import fields, matfile, matvalues, netfile
 
 NAME = re.compile(r"net-epoch-(\d+)\.mat")
+NONE = np.zeros((0, 0))
 Record = dict[str, Any]  # one epoch's num, time, objective ...: numbers, or arrays where a block averages several
 Stats = dict[str, list[Record]]  # "train" and "val", one record an epoch
 
@@ -28,8 +29,8 @@ class Checkpoint:
     """What training needs to go on.
 
     net     the network, on the CPU
-    state   by parameter, what the solver keeps: the momentum array, a dict of arrays for other solvers (adam's m, v, t), 0.0
-            where it keeps nothing; {} where the file tells nothing (beta20 and before)
+    state   by parameter, what the solver keeps: the momentum, shaped like the value, or a dict of arrays (adam's m, v, t).
+            Parameters of which it keeps nothing are absent, as all are in files of beta20 and before
     stats   "train" and "val": one dict of statistics an epoch
     """
 
@@ -109,9 +110,21 @@ def _state(state: Any, struct: dict[str, Any], net: DagNN, where: str) -> dict[s
         else:
             names = [record["name"] for record in matvalues.structs(struct["params"])]
             memories = dict(zip(names, memory, strict=bool(memory)))
+        shapes = {name: np.shape(net.params[name].value) for name in memories if name in net.params}
+        kept = {name: _shaped(memories[name], shape) for name, shape in shapes.items()}
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: state.solverState does not fit the network: {error}") from error
-    return {name: _plain(value) for name, value in memories.items() if name in net.params}
+    # a bare 0 says that nothing is kept
+    return {name: value for name, value in kept.items() if isinstance(value, dict) or value.size > 1 or value.any()}
+
+
+def _shaped(value: Any, shape: tuple[int, ...]) -> Any:
+    """In C order and in the shape of the parameter's value, where it has as many elements."""
+    if isinstance(value, dict):
+        return {name: _shaped(v, shape) for name, v in value.items()}
+    if not isinstance(value, np.ndarray) or value.dtype == object:
+        raise TypeError(f"it holds {matvalues.describe(value)} where a numeric array is right")
+    return np.ascontiguousarray(value.reshape(shape) if value.size == np.prod(shape) else value)
 
 
 def _memory(value: Any) -> Any:
@@ -122,19 +135,18 @@ def _memory(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """1x1 arrays as numbers of their class; arrays in C order, as the parameters are."""
-    if isinstance(value, dict):
-        return {name: _plain(v) for name, v in value.items()}
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return value.ravel()[0] if value.size == 1 else np.ascontiguousarray(value)
-    return value
+    """1x1 arrays as numbers of their class, so that they are written back as such; other values as they are."""
+    return value.ravel()[0] if isinstance(value, np.ndarray) and value.size == 1 else value
 
 
 def _stats(stats: Any, where: str) -> Stats:
     if not isinstance(stats, dict):
         raise ValueError(f"{where}: stats is {matvalues.describe(stats)}; a struct with train and val is right")
     try:
-        return {k: [_plain(r) for r in matvalues.structs(stats.get(k, np.zeros((0, 0))))] for k in ("train", "val")}
+        return {
+            k: [{n: _plain(v) for n, v in r.items()} for r in matvalues.structs(stats.get(k, NONE))]
+            for k in ("train", "val")
+        }
     except TypeError as error:
         raise ValueError(f"{where}: stats: {error}") from error
 

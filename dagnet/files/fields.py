@@ -40,6 +40,15 @@ def parameter(value: Any, where: str) -> np.ndarray | None:
     return np.ascontiguousarray(value) if value.size else None
 
 
+def pad_filters(net: DagNN) -> None:
+    """Gives filter banks the trailing dimensions of size 1 back that MATLAB drops: 3x3x64 is 3x3x64x1. Biases stay Kx1."""
+    for record in net.layers.values():
+        if hasattr(record.block, "size") and record.params:
+            param = net.params[record.params[0]]
+            if param.value is not None and param.value.ndim < 4:
+                param.value = array.four_d(param.value)
+
+
 def warn_of_unknown(net: DagNN, where: str) -> None:
     """One warning that names all blocks of types that nobody registered, with their layers."""
     layers: dict[str, list[str]] = {}

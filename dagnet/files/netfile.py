@@ -75,6 +75,7 @@ def from_struct(struct: Any, where: str = "net", canonical_names: bool = False) 
         _add_layer(net, record, f"{where}: layers({i + 1})")
     for i, record in enumerate(_records(struct, "params", where)):
         _set_param(net, record, f"{where}: params({i + 1})")
+    fields.pad_filters(net)
     for i, record in enumerate(_records(struct, "vars", where)):
         if _field(record, "name", f"{where}: vars({i + 1})") in net.vars and "precious" in record:
             net.vars[record["name"]].precious = bool(np.any(record["precious"]))

@@ -68,6 +68,7 @@ def from_simplenn(net: dict[str, Any], canonical_names: bool = False, where: str
     dag = DagNN()
     for i, layer in enumerate(tidied["layers"]):
         _add_layer(dag, i, layer, f"{where}: layers{{{i + 1}}} '{layer['name']}'")
+    fields.pad_filters(dag)
     if canonical_names:
         _use_canonical_names(dag)
     dag.meta = tidied["meta"]

@@ -1,0 +1,232 @@
+"""Checkpoints: MatConvNet's are read whole, ours are what MatConvNet would have written, damaged ones are passed over."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from dagnet.dagnn import DagNN
+from dagnet.files import checkpoint, matfile, matvalues
+from dagnet.layers import bnorm, conv, loss
+from tests.conftest import golden_file
+from tests.test_matfile import octave, same
+
+FROM_BETA23 = ["beta23", "beta25", "master"]
+
+
+@pytest.fixture
+def net(rng) -> DagNN:
+    net = DagNN()
+    net.add_layer("conv", conv.Conv([3, 3, 2, 4]), "input", "x1", ["convf", "convb"])
+    net.add_layer("bn", bnorm.BatchNorm(4), "x1", "x2", ["bnm", "bnb", "bnx"])
+    net.add_layer("score", conv.Conv([1, 1, 4, 1]), "x2", "x3", ["scoref", "scoreb"])
+    net.add_layer("objective", loss.Loss(), ["x3", "label"], "objective")
+    net.init_params(rng)
+    return net
+
+
+@pytest.fixture
+def state(net, rng) -> dict:
+    return {n: rng.standard_normal(p.value.shape).astype(np.float32) for n, p in net.params.items() if n != "bnx"}
+
+
+STATS = {
+    "train": [
+        {"num": 6.0, "time": 0.5, "objective": np.float32(0.75), "acc": np.array([[0.5], [0.25]])} for _ in range(3)
+    ],
+    "val": [{"num": 2.0, "time": 0.1, "objective": np.float32(0.8), "acc": np.array([[0.5], [0.2]])} for _ in range(3)],
+}
+
+
+def quietly(path) -> checkpoint.Checkpoint:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return checkpoint.load(path)
+
+
+# ---------------------------------------------------------------- MatConvNet's
+
+
+@pytest.mark.parametrize("release", FROM_BETA23)
+def test_a_checkpoint_of_matconvnet_tells_net_momentum_and_statistics(release):
+    path = golden_file(f"releases/{release}/net-epoch-2.mat")
+    state = matfile.read(path)["state"]
+    read = checkpoint.load(path)
+    assert read.epoch == 2
+    assert len(read.net.layers) == 12
+    assert set(read.net.params) - set(read.state) == {"bn1x", "bn2x"}  # moments have none
+    for name, memory in zip(read.net.params, matvalues.items(next(iter(state.values()))), strict=True):
+        if name in read.state:
+            assert same(read.state[name], memory)
+            assert read.state[name].shape == read.net.params[name].value.shape
+    assert list(read.stats["train"][0]) == ["num", "time", "objective", "error"]
+    assert read.stats["val"][1]["num"] == 2
+    assert read.stats["val"][1]["objective"].dtype == np.float32
+
+
+@pytest.mark.parametrize("release", ["beta18", "beta20"])
+def test_checkpoints_of_before_beta21_have_no_state(release):
+    read = checkpoint.load(golden_file(f"releases/{release}/net-epoch-2.mat"))
+    assert read.state == {}
+    assert read.epoch == 2
+
+
+def test_a_long_training_of_matlab_is_read_and_written_back_bit_for_bit(data_dir, tmp_path):
+    path = data_dir / "networks/lapsrn_text_net-epoch-995.mat"
+    read = quietly(path)
+    assert read.epoch == 995
+    assert len(read.state) == 27
+    assert read.stats["train"][-1]["level1_L1_loss"] == np.float32(285.5552)
+    checkpoint.save(tmp_path / "a.mat", read.net, read.state, read.stats)
+    before, after = matfile.read(path), matfile.read(tmp_path / "a.mat")
+    assert list(after) == ["net", "state", "stats"]
+    for name in after:
+        assert same(after[name], before[name]), name
+
+
+@pytest.mark.parametrize("release", ["beta25", "master"])
+def test_a_checkpoint_of_todays_release_is_written_back_with_the_same_state_and_statistics(tmp_path, release):
+    path = golden_file(f"releases/{release}/net-epoch-2.mat")
+    read = checkpoint.load(path)
+    checkpoint.save(tmp_path / "a.mat", read.net, read.state, read.stats)
+    before, after = matfile.read(path), matfile.read(tmp_path / "a.mat")
+    assert same(after["state"], before["state"])
+    assert same(after["stats"], before["stats"])
+
+
+def test_a_simplenns_checkpoint_gives_its_momentum_to_the_dagnns_parameters(data_dir):
+    path = data_dir / "networks/oneclick_mnist_net-epoch-50.mat"
+    read = checkpoint.load(path)
+    cells = matvalues.items(matfile.read(path)["state"]["solverState"])
+    assert read.epoch == 50
+    assert list(read.state) == list(read.net.params)
+    assert same(read.state["layer4b"], matvalues.items(cells[3])[1])
+    assert read.stats["val"][-1]["top1err"] == pytest.approx(0.00389105)
+
+
+def test_the_info_of_older_files_becomes_statistics(data_dir):
+    read = quietly(data_dir / "networks/text_small_net-epoch-1.mat")
+    assert read.epoch == 1
+    assert read.stats["train"] == [{"speed": pytest.approx(108.998, abs=1e-3), "objective": pytest.approx(0.022261)}]
+
+
+# ---------------------------------------------------------------- ours
+
+
+def test_load_of_save_is_the_identity(net, state, tmp_path):
+    checkpoint.save(tmp_path / "net-epoch-3.mat", net, state, STATS)
+    read = checkpoint.load(tmp_path / "net-epoch-3.mat")
+    assert read.epoch == 3
+    assert all(same(read.net.params[n].value, p.value) for n, p in net.params.items())
+    assert list(read.state) == list(state)
+    assert all(same(read.state[n], m) for n, m in state.items())
+    assert read.state["scoreb"].shape == (1, 1)
+    assert [list(r) for r in read.stats["train"]] == [list(r) for r in STATS["train"]]
+    assert all(
+        same(np.asarray(a[k]), np.asarray(b[k]))
+        for a, b in zip(read.stats["val"], STATS["val"], strict=True)
+        for k in a
+    )
+
+
+def test_other_solvers_memory_comes_back_too(net, tmp_path):
+    adam = {"m": np.ones((4, 1), np.float32), "v": np.full((4, 1), 2, np.float32), "t": 7.0}
+    checkpoint.save(tmp_path / "a.mat", net, {"convb": adam}, STATS)
+    read = checkpoint.load(tmp_path / "a.mat").state
+    assert list(read) == ["convb"]
+    assert {k: v.tolist() for k, v in read["convb"].items()} == {"m": [[1]] * 4, "v": [[2]] * 4, "t": [[7]]}
+
+
+def test_a_net_without_statistics_yet_is_a_whole_checkpoint(net, tmp_path):
+    checkpoint.save(tmp_path / "a.mat", net, {}, {"train": [], "val": []})
+    read = checkpoint.load(tmp_path / "a.mat")
+    assert (read.epoch, read.state) == (0, {})
+
+
+def test_octave_reads_a_checkpoint_with_the_right_classes(net, state, tmp_path):
+    checkpoint.save(tmp_path / "a.mat", net, state, STATS)
+    said = octave(
+        "load('a.mat'); printf('%s\\n', class(net.layers), class(state.solverState), num2str(size(state.solverState)), "
+        "class(state.solverState{1}), num2str(size(state.solverState{1})), num2str(state.solverState{5}), "
+        "num2str(size(stats.train)), class(stats.val(3).objective), num2str([stats.train.num]), "
+        "num2str(state.stats.val.acc'), strjoin(fieldnames(stats.train)', ' '))",
+        tmp_path,
+    )
+    assert said.split("\n")[:-1] == [
+        "struct",
+        "cell",
+        "1  7",
+        "single",
+        "3  3  2  4",
+        "0",
+        "1  3",
+        "single",
+        "6  6  6",
+        "0.5         0.2",
+        "num time objective acc",
+    ]
+
+
+def test_epochs_with_different_statistics_are_refused(net, tmp_path):
+    stats = {"train": [{"num": 1.0}, {"num": 1.0, "objective": 0.5}], "val": []}
+    with pytest.raises(ValueError, match=r"stats: each epoch must have the same statistics, as the first one has num"):
+        checkpoint.save(tmp_path / "a.mat", net, {}, stats)
+    assert not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------- finding the last one
+
+
+def test_the_newest_checkpoint_is_found_by_its_number(net, tmp_path):
+    assert checkpoint.find_last(tmp_path / "none") is None
+    assert checkpoint.find_last(tmp_path) is None
+    for epoch in (2, 10, 9):
+        checkpoint.save(checkpoint.path_of(tmp_path, epoch), net, {}, STATS)
+    (tmp_path / "net-epoch-11.mat.part").write_text("")
+    (tmp_path / "best-net-epoch-12.mat").write_text("")
+    assert checkpoint.find_last(tmp_path) == tmp_path / "net-epoch-10.mat"
+
+
+def test_damaged_and_partial_checkpoints_are_passed_over_with_a_warning_that_names_them(net, tmp_path):
+    for epoch in (1, 2, 3):
+        checkpoint.save(checkpoint.path_of(tmp_path, epoch), net, {}, STATS)
+    whole = (tmp_path / "net-epoch-3.mat").read_bytes()
+    (tmp_path / "net-epoch-3.mat").write_bytes(whole[: len(whole) // 2])
+    matfile.write(tmp_path / "net-epoch-2.mat", {"net": matfile.read(tmp_path / "net-epoch-2.mat")["net"]})
+    with pytest.warns(UserWarning) as caught:
+        assert checkpoint.find_last(tmp_path) == tmp_path / "net-epoch-1.mat"
+    assert "net-epoch-3.mat: the file is damaged or cut short" in str(caught[0].message)
+    assert "net-epoch-2.mat: it holds no stats" in str(caught[1].message)
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: v.pop("stats"), "it is no whole checkpoint: it should hold net and stats and holds net, state"),
+        (lambda v: v.pop("net"), "it should hold net and stats and holds state, stats"),
+        (lambda v: v.update(stats="x"), "stats is the text 'x'; a struct with train and val is right"),
+        (lambda v: v["stats"].update(train="x"), "stats: it is the text 'x'; it must be a struct array"),
+        (lambda v: v["state"].update(solverState=matvalues.row([1.0])), "state.solverState does not fit the network"),
+        (
+            lambda v: v["state"].update(solverState=matvalues.row(["x"] * 7)),
+            "it holds the text 'x' where a numeric array",
+        ),
+    ],
+)
+def test_what_is_no_checkpoint_is_named(net, tmp_path, change, message):
+    checkpoint.save(tmp_path / "a.mat", net, {}, STATS)
+    values = matfile.read(tmp_path / "a.mat")
+    change(values)
+    matfile.write(tmp_path / "a.mat", values)
+    with pytest.raises(ValueError) as error:
+        checkpoint.load(tmp_path / "a.mat")
+    assert str(error.value).startswith(f"{tmp_path}/a.mat: ")
+    assert message in str(error.value)
+
+
+def test_a_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"net-epoch-1\.mat: there is no such file"):
+        checkpoint.load(tmp_path / "net-epoch-1.mat")
