@@ -1,0 +1,292 @@
+"""The layers' sums as bare loops in float64: slow, obvious, and written apart from the layers' own code.
+
+Arrays are NumPy's, of any dtype, four-dimensional: data (H, W, C, N), filters (FH, FW, C, K). Options are in full: a stride
+(vertical, horizontal), a pad or crop (top, bottom, left, right). A result is float64. Every function X has an X_backward,
+which takes dy after X's arrays and returns the derivatives in their order.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+
+from dagnet.layers import array
+
+Pair = tuple[int, int]
+Four = tuple[int, int, int, int]
+
+
+def error(ours: array.Array, oracle: np.ndarray) -> float:
+    """max|a - b| / max|b| of a layer's array, of any device, against an oracle's; the shapes must be equal."""
+    ours = array.to_numpy(ours)
+    assert ours.shape == oracle.shape, f"ours has shape {ours.shape}, the oracle's {oracle.shape}"
+    return float(np.abs(ours - oracle).max() / max(np.abs(oracle).max(), 1e-300))
+
+
+def window(size: int, taps: int, stride: int, before: int, after: int, dilate: int = 1) -> list[list[tuple[int, int]]]:
+    """Along one direction: for each output position, the pairs (tap, pixel) whose pixel exists."""
+    count = (size + before + after - ((taps - 1) * dilate + 1)) // stride + 1
+    return [
+        [(t, i * stride - before + t * dilate) for t in range(taps) if 0 <= i * stride - before + t * dilate < size]
+        for i in range(count)
+    ]
+
+
+# Convolution and its transposed
+
+
+def conv(x, w, b=None, stride: Pair = (1, 1), pad: Four = (0, 0, 0, 0), dilate: Pair = (1, 1)) -> np.ndarray:
+    """y[i,j,k,n] = b[k] + sum over taps and channels of w times x."""
+    rows, columns = _conv_windows(x, w, stride, pad, dilate)
+    y = np.zeros((len(rows), len(columns), w.shape[3], x.shape[3]))
+    if b is not None:
+        y += np.asarray(b, float).reshape(1, 1, -1, 1)
+    for place, filter_place, pixel in _conv_terms(x, w, rows, columns):
+        y[place] += float(w[filter_place]) * float(x[pixel])
+    return y
+
+
+def conv_backward(x, w, b, dy, stride: Pair = (1, 1), pad: Four = (0, 0, 0, 0), dilate: Pair = (1, 1)):
+    """dx, dw, db: each term of y hands on dy to the two that it multiplied."""
+    rows, columns = _conv_windows(x, w, stride, pad, dilate)
+    dx, dw = np.zeros(x.shape), np.zeros(w.shape)
+    for place, filter_place, pixel in _conv_terms(x, w, rows, columns):
+        dx[pixel] += float(w[filter_place]) * float(dy[place])
+        dw[filter_place] += float(x[pixel]) * float(dy[place])
+    db = None if b is None else np.asarray(dy, float).sum(axis=(0, 1, 3)).reshape(np.shape(b))
+    return dx, dw, db
+
+
+def _conv_windows(x, w, stride: Pair, pad: Four, dilate: Pair):
+    rows = window(x.shape[0], w.shape[0], stride[0], pad[0], pad[1], dilate[0])
+    columns = window(x.shape[1], w.shape[1], stride[1], pad[2], pad[3], dilate[1])
+    return rows, columns
+
+
+def _conv_terms(x, w, rows, columns) -> Iterator[tuple[tuple, tuple, tuple]]:
+    """The places in y, w and x of every product in the sum; filter k of group g reads the channels g*FC ..."""
+    (_, _, c, n), (_, _, fc, filters) = x.shape, w.shape
+    per_group = filters // (c // fc)
+    for (i, row), (j, column), k, image in product(enumerate(rows), enumerate(columns), range(filters), range(n)):
+        for (p, v), (q, u), channel in product(row, column, range(fc)):
+            yield (i, j, k, image), (p, q, channel, k), (v, u, (k // per_group) * fc + channel, image)
+
+
+def convt(x, w, b=None, upsample: Pair = (1, 1), crop: Four = (0, 0, 0, 0), groups: int = 1) -> np.ndarray:
+    """y[up*i + p - top, up*j + q - left, k] += w[p,q,k,c] * x[i,j,c], then + b[k]. Filters (FH, FW, K, C)."""
+    y = np.zeros(_convt_size(x, w, upsample, crop, groups))
+    for place, filter_place, pixel in _convt_terms(x, w, y.shape, upsample, crop, groups):
+        y[place] += float(w[filter_place]) * float(x[pixel])
+    return y if b is None else y + np.asarray(b, float).reshape(1, 1, -1, 1)
+
+
+def convt_backward(x, w, b, dy, upsample: Pair = (1, 1), crop: Four = (0, 0, 0, 0), groups: int = 1):
+    """dx, dw, db."""
+    dx, dw = np.zeros(x.shape), np.zeros(w.shape)
+    for place, filter_place, pixel in _convt_terms(x, w, dy.shape, upsample, crop, groups):
+        dx[pixel] += float(w[filter_place]) * float(dy[place])
+        dw[filter_place] += float(x[pixel]) * float(dy[place])
+    db = None if b is None else np.asarray(dy, float).sum(axis=(0, 1, 3)).reshape(np.shape(b))
+    return dx, dw, db
+
+
+def _convt_size(x, w, upsample: Pair, crop: Four, groups: int) -> Four:
+    yh = upsample[0] * (x.shape[0] - 1) + w.shape[0] - crop[0] - crop[1]
+    yw = upsample[1] * (x.shape[1] - 1) + w.shape[1] - crop[2] - crop[3]
+    return yh, yw, w.shape[2] * groups, x.shape[3]
+
+
+def _convt_terms(x, w, y_size: Four, upsample: Pair, crop: Four, groups: int) -> Iterator[tuple[tuple, tuple, tuple]]:
+    """The places in y, w and x of every product; input channel c is of group c // (C/G), which makes the outputs g*K ..."""
+    (h, wd, c, n), (fh, fw, k, _) = x.shape, w.shape
+    for i, j, channel, image in product(range(h), range(wd), range(c), range(n)):
+        group = channel // (c // groups)
+        for p, q, out in product(range(fh), range(fw), range(k)):
+            v, u = upsample[0] * i + p - crop[0], upsample[1] * j + q - crop[2]
+            if 0 <= v < y_size[0] and 0 <= u < y_size[1]:
+                yield (v, u, group * k + out, image), (p, q, out, channel), (i, j, channel, image)
+
+
+# Pooling
+
+
+def pool(x, size: Pair, stride: Pair = (1, 1), pad: Four = (0, 0, 0, 0), method: str = "max") -> np.ndarray:
+    """The maximum or mean over the pixels of each window that exist."""
+    y = np.zeros((*_pool_positions(x, size, stride, pad), *x.shape[2:]))
+    for place, pixels in _pool_windows(x, size, stride, pad):
+        values = [float(x[pixel]) for pixel in pixels]
+        y[place] = max(values) if method == "max" else sum(values) / len(values)
+    return y
+
+
+def pool_backward(
+    x, size: Pair, dy, stride: Pair = (1, 1), pad: Four = (0, 0, 0, 0), method: str = "max"
+) -> np.ndarray:
+    """dx. Of equal maxima the first takes all, and _pool_windows goes column by column."""
+    dx = np.zeros(x.shape)
+    for place, pixels in _pool_windows(x, size, stride, pad):
+        if method == "max":
+            best = pixels[0]
+            for pixel in pixels[1:]:
+                if x[pixel] > x[best]:
+                    best = pixel
+            dx[best] += float(dy[place])
+        else:
+            for pixel in pixels:
+                dx[pixel] += float(dy[place]) / len(pixels)
+    return dx
+
+
+def _pool_lines(x, size: Pair, stride: Pair, pad: Four):
+    rows = window(x.shape[0], size[0], stride[0], pad[0], pad[1])
+    columns = window(x.shape[1], size[1], stride[1], pad[2], pad[3])
+    return rows, columns
+
+
+def _pool_positions(x, size: Pair, stride: Pair, pad: Four) -> Pair:
+    rows, columns = _pool_lines(x, size, stride, pad)
+    return len(rows), len(columns)
+
+
+def _pool_windows(x, size: Pair, stride: Pair, pad: Four) -> Iterator[tuple[tuple, list[tuple]]]:
+    """The place in y of every window and its places in x, column by column and from top to bottom."""
+    rows, columns = _pool_lines(x, size, stride, pad)
+    for (i, row), (j, column) in product(enumerate(rows), enumerate(columns)):
+        for c, n in product(range(x.shape[2]), range(x.shape[3])):
+            yield (i, j, c, n), [(v, u, c, n) for _, u in column for _, v in row]
+
+
+# One value at a time
+
+
+def relu(x, leak: float = 0.0) -> np.ndarray:
+    """max(x, 0) + leak * min(x, 0)."""
+    return _each(lambda v: v if v > 0 else leak * v, x)
+
+
+def relu_backward(x, dy, leak: float = 0.0) -> np.ndarray:
+    """dy times 1 or leak."""
+    return _each(lambda v, d: d if v > 0 else leak * d, x, dy)
+
+
+def sigmoid(x) -> np.ndarray:
+    """1 / (1 + exp(-x))."""
+    return _each(lambda v: 1 / (1 + math.exp(-v)), x)
+
+
+def sigmoid_backward(x, dy) -> np.ndarray:
+    """dy * y * (1 - y)."""
+    return _each(lambda v, d: d * math.exp(-v) / (1 + math.exp(-v)) ** 2, x, dy)
+
+
+def taccum(alpha: float, a, beta: float, b) -> np.ndarray:
+    """alpha * a + beta * b."""
+    return _each(lambda u, v: alpha * u + beta * v, *np.broadcast_arrays(a, b))
+
+
+def _each(f, *arrays) -> np.ndarray:
+    result = np.zeros(arrays[0].shape)
+    for place in np.ndindex(result.shape):
+        result[place] = f(*(float(a[place]) for a in arrays))
+    return result
+
+
+# Along the channels
+
+
+def softmax(x) -> np.ndarray:
+    """exp(x_c) / sum_k exp(x_k)."""
+    y = np.zeros(x.shape)
+    for i, j, c, n in np.ndindex(x.shape):
+        y[i, j, c, n] = 1 / sum(math.exp(float(x[i, j, k, n]) - float(x[i, j, c, n])) for k in range(x.shape[2]))
+    return y
+
+
+def softmax_backward(x, dy) -> np.ndarray:
+    """dx_c = sum_k dy_k * dy_k/dx_c, with the softmax's full table of slopes y_k * ((k = c) - y_c)."""
+    y, dx = softmax(x), np.zeros(x.shape)
+    for i, j, c, n in np.ndindex(x.shape):
+        for k in range(x.shape[2]):
+            dx[i, j, c, n] += float(dy[i, j, k, n]) * y[i, j, k, n] * ((k == c) - y[i, j, c, n])
+    return dx
+
+
+def loss(x, c, kind: str = "softmaxlog", weights=None) -> float:
+    """sum over pixels of w * t(x, c): c is (H, W, 1, N), weights too or None; not divided by N."""
+    total = 0.0
+    for i, j, n, label, weight in _labelled(x, c, weights):
+        scores = [float(v) for v in x[i, j, :, n]]
+        if kind == "softmaxlog":
+            total += weight * math.log(sum(math.exp(s - scores[label]) for s in scores))
+        elif kind == "log":
+            total -= weight * math.log(scores[label])
+        else:  # classerror
+            total += weight * (scores.index(max(scores)) != label)
+    return total
+
+
+def loss_backward(x, c, dy: float = 1.0, kind: str = "softmaxlog", weights=None) -> np.ndarray:
+    """dx."""
+    dx = np.zeros(x.shape)
+    for i, j, n, label, weight in _labelled(x, c, weights):
+        scores = [float(v) for v in x[i, j, :, n]]
+        for k, score in enumerate(scores):
+            if kind == "softmaxlog":
+                dx[i, j, k, n] = dy * weight * (1 / sum(math.exp(s - score) for s in scores) - (k == label))
+            elif kind == "log" and k == label:
+                dx[i, j, k, n] = -dy * weight / max(score, 1e-8)
+    return dx
+
+
+def _labelled(x, c, weights) -> Iterator[tuple[int, int, int, int, float]]:
+    """Row, column, image, class (from 0) and weight of every pixel that has a label."""
+    for i, j, n in product(range(x.shape[0]), range(x.shape[1]), range(x.shape[3])):
+        if c[i, j, 0, n] > 0:
+            yield i, j, n, int(c[i, j, 0, n]) - 1, 1.0 if weights is None else float(weights[i, j, 0, n])
+
+
+# Moving values about
+
+
+def concat(xs, dim: int = 3) -> np.ndarray:
+    """One input after the other along dimension dim = 1..4."""
+    size = list(xs[0].shape)
+    size[dim - 1] = sum(x.shape[dim - 1] for x in xs)
+    y = np.zeros(size)
+    for x, place, goal in _concat_places(xs, dim):
+        y[goal] = x[place]
+    return y
+
+
+def concat_backward(xs, dy, dim: int = 3) -> list[np.ndarray]:
+    """The dx_i."""
+    ders = [np.zeros(x.shape) for x in xs]
+    for dx, place, goal in _concat_places(ders, dim):
+        dx[place] = dy[goal]
+    return ders
+
+
+def _concat_places(xs, dim: int) -> Iterator[tuple[np.ndarray, tuple, tuple]]:
+    before = 0
+    for x in xs:
+        for place in np.ndindex(x.shape):
+            yield x, place, (*place[: dim - 1], place[dim - 1] + before, *place[dim:])
+        before += x.shape[dim - 1]
+
+
+def crop(x, sides: Four) -> np.ndarray:
+    """y[i,j] = x[i + top, j + left]."""
+    top, bottom, left, right = sides
+    y = np.zeros((x.shape[0] - top - bottom, x.shape[1] - left - right, *x.shape[2:]))
+    for i, j, c, n in np.ndindex(y.shape):
+        y[i, j, c, n] = x[i + top, j + left, c, n]
+    return y
+
+
+def crop_backward(x, sides: Four, dy) -> np.ndarray:
+    """dx."""
+    dx = np.zeros(x.shape)
+    for i, j, c, n in np.ndindex(dy.shape):
+        dx[i + sides[0], j + sides[2], c, n] = dy[i, j, c, n]
+    return dx
