@@ -9,13 +9,14 @@ Source    MatConvNet manual, section 4.9; vl_nnconcat.m and Concat.m of 1.0-beta
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from math import isnan
 
 from . import array, block, geometry
 from .array import Array
 
 
 def forward(xs: Sequence[Array], *, dim: int = 3) -> Array:
-    """y. Raises ValueError where the inputs differ in another dimension than `dim`."""
+    """y. Raises ValueError where there is no input, or the inputs differ in another dimension than `dim`."""
     xp = array.module_of(*xs)
     xs = [array.four_d(x) for x in xs]
     y = array.empty(xp, _size([x.shape for x in xs], dim), xs[0].dtype)
@@ -35,13 +36,16 @@ def backward(xs: Sequence[Array], dy: Array, *, dim: int = 3) -> list[Array]:
     return [array.channels_last(dy[part]) for part in _parts(xs, dim)]
 
 
-def _size(sizes: Sequence[block.Size], dim: int) -> block.Size:
+def _size(sizes: Sequence[block.Size], dim: int) -> tuple:
     """The output's size from the inputs' ones, which must fit."""
     if dim not in (1, 2, 3, 4):
         raise ValueError(f"concat: dim is {dim}; 1, 2, 3 or 4 (H, W, C or N) is right")
+    if not sizes:
+        raise ValueError("concat: no input came; at least one is right")
     axis = int(dim) - 1
     for size in sizes[1:]:
-        if any(a != b and a == a and b == b for d, (a, b) in enumerate(zip(size, sizes[0], strict=True)) if d != axis):
+        pairs = [pair for d, pair in enumerate(zip(size, sizes[0], strict=True)) if d != axis]
+        if any(a != b and not isnan(a) and not isnan(b) for a, b in pairs):  # NaN is a size that is not known
             raise ValueError(
                 f"concat: inputs of shapes {tuple(sizes[0])} and {tuple(size)} differ beyond dimension {dim}"
             )

@@ -52,31 +52,29 @@ class Crop(block.Layer):
     def __post_init__(self) -> None:
         self.crop = list(geometry.pair(self.crop, "Crop: crop"))
 
-    def adapted(self, size: block.Size, reference: block.Size) -> tuple[int, int, int, int]:
-        """(top, bottom, left, right), from the sizes of the two inputs."""
-        if size[0] < reference[0] or size[1] < reference[1]:
+    def _sides(self, x: Array, reference: Array) -> tuple[int, int, int, int]:
+        """(top, bottom, left, right) for these two inputs. Raises ValueError where the first is smaller."""
+        size, goal = array.four_d(x).shape, array.four_d(reference).shape
+        if size[0] < goal[0] or size[1] < goal[1]:
             raise ValueError(
-                f"Crop: input 1 has {size[0]} x {size[1]} pixels and input 2 {reference[0]} x {reference[1]}; "
+                f"Crop: input 1 has {size[0]} x {size[1]} pixels and input 2 {goal[0]} x {goal[1]}; "
                 "input 1 must be at least as large"
             )
-        sides = []
-        for axis in (0, 1):
-            surplus = size[axis] - reference[axis]
-            after = max(0, surplus - self.crop[axis])
-            sides += [surplus - after, after]
-        return tuple(sides)
+        rows, columns = size[0] - goal[0], size[1] - goal[1]
+        bottom, right = max(0, rows - self.crop[0]), max(0, columns - self.crop[1])
+        return rows - bottom, bottom, columns - right, right
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from x and an input of which only the size counts."""
         x, reference = inputs
-        return [forward(x, self.adapted(x.shape, reference.shape))]
+        return [forward(x, self._sides(x, reference))]
 
     def backward(
         self, inputs: list[Array], params: list[Array], der_outputs: list[Array]
     ) -> tuple[list[Array | None], list[Array | None]]:
         """dx, and None for the second input; no parameters."""
         x, reference = inputs
-        return [backward(x, self.adapted(x.shape, reference.shape), der_outputs[0]), None], []
+        return [backward(x, self._sides(x, reference), der_outputs[0]), None], []
 
     def output_sizes(self, input_sizes: list[block.Size]) -> list[block.Size]:
         """[(H2, W2, C1, N1)]."""

@@ -84,6 +84,8 @@ class DropOut(block.Layer):
         """dx; no parameters."""
         if self.mode == "test":
             return [der_outputs[0]], []
+        if self.mask is None:
+            raise ValueError("DropOut: there is no mask; backward is right after a forward in normal mode")
         return [backward(self.mask, der_outputs[0])], []
 
     def reset(self) -> None:

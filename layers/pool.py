@@ -3,7 +3,7 @@
 Shapes    x, dx (H, W, C, N)    y, dy (YH, YW, C, N)    window PH x PW
           YH = floor((H + top + bottom - PH) / stride_v) + 1, and YW alike
 Forward   The window of y[i, j] is the rows i*stride - top + (0 .. PH-1) and the columns j*stride - left + (0 .. PW-1) of x,
-          as far as they exist: padding only makes room, it never counts.
+          as far as they exist: padding only makes room, it never counts. NaN is passed on (MatConvNet's max skips it).
           max   y[i,j,c,n] = max of x[:,:,c,n] over the window
           avg   y[i,j,c,n] = mean of x[:,:,c,n] over the window
 Backward  max   dy[i,j] is added to the first place of the window where x equals y, in the order: leftmost column, then topmost
@@ -18,6 +18,7 @@ comes by itself.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import array, block, geometry
 from .array import Array
@@ -51,17 +52,14 @@ def backward(
     if dy.shape != size:
         raise ValueError(f"pool: dy has shape {dy.shape}; y's shape {size} is right")
     pixels, dy = array.base(x), array.base(dy)
-    dx = array.empty(array.module_of(dy), x.shape, dy.dtype)
-    for images in _parts(pixels):
-        if method == "avg":
-            array.base(dx)[images] = _spread(_spread(dy[images] / _counts(dy, rows, columns), columns), rows)
-            continue
-        part = pixels[images]
-        column_maxima = _reduce(part, rows, "max")
-        y = _reduce(column_maxima, columns, "max")
-        der_column_maxima = _route(column_maxima, y, dy[images].copy(), columns)
-        array.base(dx)[images] = _route(part, column_maxima, der_column_maxima, rows)
-    return dx
+    dx = array.module_of(dy).empty(pixels.shape, dy.dtype)
+    for part in _parts(pixels):
+        dx[part] = (
+            _backward_max(pixels[part], dy[part], rows, columns)
+            if method == "max"
+            else _spread(_spread(dy[part] / _counts(dy, rows, columns), columns), rows)
+        )
+    return dx.transpose(1, 2, 3, 0)
 
 
 @dataclass(frozen=True)
@@ -99,20 +97,22 @@ class Line:
         return (*x.shape[: self.axis], length, *x.shape[self.axis + 1 :])
 
 
-def _lines(size: tuple, pool: Numbers, stride: Numbers, pad: Numbers, method: str) -> tuple[Line, Line]:
+def _lines(
+    size: tuple[int, int, int, int], pool: Numbers, stride: Numbers, pad: Numbers, method: str
+) -> tuple[Line, Line]:
     """The windows' rows and columns over x of that size (H, W, C, N), checked."""
     if method not in METHODS:
         raise ValueError(f"pool: method is {method!r}; 'max' or 'avg' is right")
-    pool = geometry.positive_pair(pool, "pool: pool")
-    stride = geometry.positive_pair(stride, "pool: stride")
-    pad = geometry.four(pad, "pool: pad")
-    if max(pad[:2]) >= pool[0] or max(pad[2:]) >= pool[1]:
-        raise ValueError(f"pool: pad is {list(pad)} and the window {pool[0]} x {pool[1]}; each pad must be smaller")
-    lines = []
-    for a, name in enumerate(("vertically", "horizontally")):
-        positions = geometry.slide(size[a], pool[a], stride[a], pad[2 * a], pad[2 * a + 1], f"pool, {name}")
-        lines.append(Line(a + 1, size[a], pool[a], stride[a], pad[2 * a], positions))
-    return lines[0], lines[1]
+    ph, pw = geometry.positive_pair(pool, "pool: the window")
+    sv, sh = geometry.positive_pair(stride, "pool: stride")
+    top, bottom, left, right = geometry.four(pad, "pool: pad")
+    if max(top, bottom) >= ph or max(left, right) >= pw:
+        raise ValueError(
+            f"pool: pad is {[top, bottom, left, right]} and the window {ph} x {pw}; each pad must be smaller"
+        )
+    yh = geometry.slide(size[0], ph, sv, top, bottom, "pool, vertically")
+    yw = geometry.slide(size[1], pw, sh, left, right, "pool, horizontally")
+    return Line(1, size[0], ph, sv, top, yh), Line(2, size[1], pw, sh, left, yw)
 
 
 def _parts(x: Array) -> Iterator[slice]:
@@ -132,6 +132,13 @@ def _reduce(x: Array, line: Line, method: str) -> Array:
     for pixels, places in line.taps():
         join(y[places], x[pixels], out=y[places])
     return y
+
+
+def _backward_max(x: Array, dy: Array, rows: Line, columns: Line) -> Array:
+    """dx (N, H, W, C): from the windows to their leftmost best columns, and in these to the topmost best pixels."""
+    column_maxima = _reduce(x, rows, "max")
+    y = _reduce(column_maxima, columns, "max")
+    return _route(x, column_maxima, _route(column_maxima, y, dy.copy(), columns), rows)
 
 
 def _route(x: Array, y: Array, left: Array, line: Line) -> Array:
@@ -188,7 +195,7 @@ class Pooling(block.Layer):
         if self.method not in METHODS:
             raise ValueError(f"Pooling: method is {self.method!r}; 'max' or 'avg' is right")
 
-    def _options(self) -> dict:
+    def _options(self) -> dict[str, Any]:
         return {"stride": self.stride, "pad": self.pad, "method": self.method}
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:

@@ -1,7 +1,7 @@
 """Rectified linear unit (MatConvNet vl_nnrelu, dagnn.ReLU).
 
 Shapes    x, y, dx, dy (H, W, C, N)
-Forward   y  = max(x, 0) + leak * min(x, 0)
+Forward   y  = max(x, 0) + leak * min(x, 0)        NaN is passed on (MATLAB's max makes it 0)
 Backward  dx = dy * (1 if x > 0 else leak)      at x = 0 we take leak
           With leak >= 0, y > 0 exactly where x > 0: backward may then be given y in place of x.
 Source    MatConvNet manual, section 4.4; vl_nnrelu.m of 1.0-beta25
@@ -45,7 +45,7 @@ class ReLU(block.Layer):
     opts: list = field(default_factory=list)
 
     @property
-    def backward_uses(self) -> Literal["inputs", "outputs"]:
+    def backward_uses(self) -> Literal["inputs", "outputs"]:  # type: ignore[override]  # here it depends on the leak
         """ "outputs" with use_short_circuit; a negative leak needs the input's sign, which the output then hides."""
         return "outputs" if self.use_short_circuit and self.leak >= 0 else "inputs"
 

@@ -8,14 +8,17 @@ Source    Sum.m of 1.0-beta25
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 
 from . import array, block
 from .array import Array
 
 
 def forward(xs: Sequence[Array]) -> Array:
-    """y. Raises ValueError where the inputs' shapes differ: there is no broadcasting."""
+    """y. Raises ValueError where there is no input, or the shapes differ: there is no broadcasting."""
     xp = array.module_of(*xs)
+    if not xs:
+        raise ValueError("sum: no input came; at least one is right")
     _same([x.shape for x in xs])
     if len(xs) == 1:
         return xs[0]
@@ -31,8 +34,11 @@ def backward(xs: Sequence[Array], dy: Array) -> list[Array]:
 
 
 def _same(sizes: Sequence[Sequence[float]]) -> None:
+    """Raises ValueError where sizes differ; NaN is a size that is not known."""
     for size in sizes[1:]:
-        if any(a != b and a == a and b == b for a, b in zip(size, sizes[0], strict=True)):
+        if len(size) != len(sizes[0]) or any(
+            a != b and not isnan(a) and not isnan(b) for a, b in zip(size, sizes[0], strict=True)
+        ):
             raise ValueError(f"sum: inputs have shapes {tuple(sizes[0])} and {tuple(size)}; equal shapes are right")
 
 

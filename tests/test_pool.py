@@ -1,0 +1,144 @@
+"""dagnet.layers.pool: windows, padding, ties; against bare loops, finite differences and known windows."""
+
+import numpy as np
+import pytest
+
+from dagnet.layers import array, gradcheck, pool
+from tests import oracles
+
+# (H, W, C, N), window, stride, pad
+GEOMETRIES = [
+    ((6, 8, 3, 2), (2, 2), (2, 2), (0, 0, 0, 0)),
+    ((7, 9, 2, 2), (2, 2), (2, 2), (0, 1, 0, 1)),  # VGG's pads at odd sizes
+    ((8, 6, 2, 1), (2, 2), (2, 2), (0, 1, 0, 1)),  # and at even ones, where they are not reached
+    ((8, 7, 2, 2), (3, 3), (2, 2), (1, 1, 1, 1)),
+    ((9, 8, 1, 2), (3, 2), (2, 1), (1, 0, 1, 0)),
+    ((6, 5, 2, 1), (3, 3), (1, 1), (2, 1, 0, 2)),
+    ((5, 6, 2, 2), (3, 4), (3, 2), (2, 2, 3, 3)),
+    ((9, 10, 1, 1), (2, 3), (4, 4), (0, 0, 0, 0)),  # pixels between the windows
+    ((5, 6, 3, 2), (5, 6), (1, 1), (0, 0, 0, 0)),  # the whole image
+    ((4, 5, 2, 1), (1, 2), (1, 3), (0, 0, 0, 1)),
+    ((1, 1, 1, 1), (1, 1), (1, 1), (0, 0, 0, 0)),
+    ((5, 4, 2, 3), (1, 1), (2, 3), (0, 0, 0, 0)),  # subsampling
+]
+every_geometry = pytest.mark.parametrize(("shape", "window", "stride", "pad"), GEOMETRIES)
+every_method = pytest.mark.parametrize("method", ["max", "avg"])
+
+
+def distinct(xp, rng, shape):
+    """Values a good step apart, so that finite differences meet no tie."""
+    return xp.asarray(rng.permutation(np.prod(shape)).reshape(shape) * 0.1)
+
+
+@every_geometry
+@every_method
+def test_forward_agrees_with_bare_loops(xp, rng, shape, window, stride, pad, method):
+    x = rng.standard_normal(shape)
+    y = pool.forward(xp.asarray(x), window, stride=stride, pad=pad, method=method)
+    assert oracles.error(y, oracles.pool(x, window, stride, pad, method)) < (1e-15 if method == "avg" else 1e-300)
+
+
+@every_geometry
+@every_method
+def test_backward_agrees_with_bare_loops_ties_included(xp, rng, shape, window, stride, pad, method):
+    x = rng.integers(0, 3, shape).astype(float)  # few values: nearly every window has several maxima
+    dy = rng.standard_normal(oracles.pool(x, window, stride, pad).shape)
+    dx = pool.backward(xp.asarray(x), window, xp.asarray(dy), stride=stride, pad=pad, method=method)
+    assert oracles.error(dx, oracles.pool_backward(x, window, dy, stride, pad, method)) < 1e-14
+
+
+@every_geometry
+@every_method
+def test_backward_is_the_slope_of_forward(xp, rng, shape, window, stride, pad, method):
+    block = pool.Pooling(method=method, pool_size=window, stride=stride, pad=pad)
+    gradcheck.check(block, [distinct(xp, rng, shape)], [], rng)
+
+
+def test_the_gradient_of_equal_maxima_goes_to_the_leftmost_then_topmost(xp):
+    x = xp.asarray([[0.0, 1.0], [1.0, 1.0]])
+    dx = pool.backward(x, 2, xp.full((1, 1), 7.0))
+    assert array.to_numpy(dx)[:, :, 0, 0].tolist() == [[0, 0], [7, 0]]
+
+
+@every_method
+def test_many_images_in_several_parts_give_what_each_gives_alone(xp, rng, method, monkeypatch):
+    monkeypatch.setattr(pool, "PART_BYTES", dict.fromkeys(pool.PART_BYTES, 2 * 6 * 6 * 3 * 4))  # two images a part
+    x = array.channels_last(xp.asarray(rng.standard_normal((6, 6, 3, 5)), np.float32))
+    dy = array.channels_last(xp.asarray(rng.standard_normal((3, 3, 3, 5)), np.float32))
+    dx = pool.backward(x, 2, dy, stride=2, method=method)
+    for n in range(5):
+        alone = pool.backward(x[..., n : n + 1], 2, dy[..., n : n + 1], stride=2, method=method)
+        assert (dx[..., n : n + 1] == alone).all()
+
+
+@every_method
+@pytest.mark.parametrize("window", [1, 2])
+def test_results_are_new_arrays_in_the_common_memory_order_and_dtype(xp, rng, method, window):
+    x = array.channels_last(xp.asarray(rng.standard_normal((6, 8, 3, 2)), np.float32))
+    y = pool.forward(x, window, stride=window, method=method)
+    dx = pool.backward(x, window, y, stride=window, method=method)
+    for made in (y, dx):
+        assert made.dtype == np.float32
+        assert made.transpose(3, 0, 1, 2).flags.c_contiguous
+    before = x.copy()
+    y += 1
+    dx += 1
+    assert (x == before).all()
+
+
+@every_method
+def test_arguments_are_left_as_they_were(xp, rng, method):
+    x, dy = xp.asarray(rng.standard_normal((6, 8, 3, 2))), xp.asarray(rng.standard_normal((3, 4, 3, 2)))
+    before = x.copy(), dy.copy()
+    pool.backward(x, 2, dy, stride=2, method=method)
+    pool.forward(x, 2, stride=2, method=method)
+    assert (x == before[0]).all() and (dy == before[1]).all()
+
+
+def test_padding_never_wins_and_never_counts(xp):
+    x = xp.full((2, 2, 1, 1), -3.0)
+    for method in ("max", "avg"):
+        y = pool.forward(x, 2, stride=1, pad=1, method=method)
+        assert y.shape == (3, 3, 1, 1)
+        assert (y == -3).all()
+
+
+def test_not_a_number_is_passed_on_so_that_training_can_stop(xp):
+    assert xp.isnan(pool.forward(xp.asarray([[1.0, np.nan]]), (1, 2))).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pool": 2, "pad": 2}, r"pool: pad is \[2, 2, 2, 2\] and the window 2 x 2; each pad must be smaller"),
+        ({"pool": 0}, r"pool: the window: it is \[0, 0\]"),
+        ({"pool": 2, "stride": 0}, "pool: stride"),
+        ({"pool": (5, 1)}, "pool, vertically: its window covers 5 pixels and the padded input has 4"),
+        ({"pool": (1, 4)}, "pool, horizontally"),
+        ({"pool": 2, "method": "median"}, "pool: method is 'median'; 'max' or 'avg' is right"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        pool.forward(np.zeros((4, 3, 1, 1)), **options)
+
+
+def test_a_derivative_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"dy has shape \(4, 4, 1, 1\); y's shape \(2, 2, 1, 1\) is right"):
+        pool.backward(np.zeros((4, 4, 1, 1)), 2, np.zeros((4, 4, 1, 1)), stride=2)
+
+
+def test_the_block_refuses_an_unknown_method():
+    with pytest.raises(ValueError, match="Pooling: method is 'sum'"):
+        pool.Pooling(method="sum")
+
+
+@every_geometry
+def test_the_blocks_output_size_is_the_size_of_its_output(shape, window, stride, pad):
+    block = pool.Pooling(pool_size=window, stride=stride, pad=pad)
+    assert block.output_sizes([shape]) == [block.forward([np.zeros(shape)], [])[0].shape]
+
+
+def test_the_blocks_receptive_field_is_its_window():
+    (field,) = pool.Pooling(pool_size=[2, 3], stride=[2, 1], pad=[0, 1, 1, 1]).receptive_fields(1)
+    assert (field.size, field.stride, field.offset) == ((2, 3), (2, 1), (1.5, 1))
