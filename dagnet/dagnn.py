@@ -11,7 +11,7 @@ import numpy as np
 
 from dagnet import execution
 from dagnet.graph import Graph, LayerRecord, Param, Table, Var
-from dagnet.layers import array
+from dagnet.layers import array, catalogue
 from dagnet.layers.array import Array
 from dagnet.layers.block import Layer, Size
 from dagnet.layers.geometry import IDENTITY, ReceptiveField
@@ -242,6 +242,8 @@ class DagNN:
             sizes[name] = (*size, 1, 1, 1, 1)[:4]
         for name in self._graph.order:
             record = self.layers[name]
+            if isinstance(record.block, catalogue.Unknown):
+                continue
             made = record.block.output_sizes([sizes[v] for v in record.inputs])
             sizes.update(zip(record.outputs, made, strict=True))
         return sizes
@@ -253,6 +255,8 @@ class DagNN:
         fields[var] = IDENTITY
         for name in self._graph.order:
             record = self.layers[name]
+            if isinstance(record.block, catalogue.Unknown):
+                continue
             steps = record.block.receptive_fields(len(record.inputs))
             through = [
                 seen.then(step)

@@ -26,8 +26,15 @@ def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
     with (
-        pytest.raises(FileNotFoundError, match=r"none/a\.txt: it cannot be written \(No such file or directory\)"),
-        atomic.replacing(tmp_path / "none/a.txt") as part,
+        pytest.raises(OSError, match=r"file/a\.txt: it cannot be written \((File exists|Not a directory)\)"),
+        atomic.replacing(tmp_path / "file/a.txt") as part,
     ):
         part.write_text("x")
+
+
+def test_a_missing_folder_is_made(tmp_path):
+    with atomic.replacing(tmp_path / "new/deep/a.txt") as part:
+        part.write_text("x")
+    assert (tmp_path / "new/deep/a.txt").read_text() == "x"

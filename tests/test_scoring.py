@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dagnet.data import isic2017
-from dagnet.evaluation import beside, metrics, scoring
+from dagnet.evaluation import metrics, scoring
 
 NUMBERS = ("0000000", "0000012", "0012345")
 
@@ -203,11 +203,3 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"file/scores\.csv: it cannot be written"):
         scoring.write_csv(tmp_path / "file" / "scores.csv", [row("ISIC_0000001", 0.25)])
-
-
-def test_a_file_is_not_there_before_it_is_whole(tmp_path):
-    path = tmp_path / "whole.txt"
-    with beside.replacing(path) as part:
-        part.write_text("new")
-        assert not path.exists()
-    assert path.read_text() == "new"

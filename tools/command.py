@@ -20,7 +20,7 @@ VERBS = {
     "bench": "time and memory beside PyTorch",
 }
 # What a user can cause, with a sentence that was written for the user; anything else is our fault and shows its traceback.
-FORESEEN = (ValueError, OSError, KeyError, RuntimeError, MemoryError, ImportError)
+FORESEEN = (ValueError, OSError, KeyError, RuntimeError, FloatingPointError, MemoryError, ImportError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

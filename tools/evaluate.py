@@ -13,10 +13,16 @@ from dagnet.evaluation import assessment, scoring
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
-    parser.add_argument("predictions", type=Path, help="folder of predicted masks (0/255 PNG, ISIC_nnnnnnn in the name)")
+    parser.add_argument(
+        "predictions", type=Path, help="folder of predicted masks (0/255 PNG, ISIC_nnnnnnn in the name)"
+    )
     parser.add_argument("truth", type=Path, help="folder of true masks, such as ISIC-2017_Test_v2_Part1_GroundTruth")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, for pictures and the baseline")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where CSV, pictures and report go")
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="folder of the images, for pictures and the baseline"
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="DIR", help="where CSV, pictures and report go"
+    )
     parser.add_argument(
         "--rule",
         choices=("2017", "current"),

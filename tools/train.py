@@ -24,19 +24,24 @@ from tqdm import tqdm
 from dagnet import DagNN
 from dagnet.data import batches, imdb, isic2017
 from dagnet.evaluation import assessment, scoring, segmentation
-from dagnet.files import atomic, netfile
+from dagnet.files import atomic
 from dagnet.models import lesion_fcn
 from dagnet.training import profile, trainer
 
 UNSEEN = ("Validation", "Test_v2")
-NO_MATTER = ("data", "out", "epochs", "learning_rate", "gpu", "fresh", "no_evaluation", "sub_batches", "run", "verb", "debug")
+NO_MATTER = ("data", "out", "epochs", "learning_rate", "gpu", "no_evaluation", "sub_batches", "run", "verb", "debug")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="DIR", help="the folder with the challenge's folders")
-    add("--vgg", type=Path, metavar="FILE", help="imagenet-vgg-verydeep-16.mat (31 or 37 layers); without: random values")
+    add(
+        "--vgg",
+        type=Path,
+        metavar="FILE",
+        help="imagenet-vgg-verydeep-16.mat (31 or 37 layers); without: random values",
+    )
     add("-o", "--out", type=Path, default=Path("runs/lesion_fcn"), metavar="DIR", help="default %(default)s")
     add("--epochs", type=int, default=20, metavar="N", help="default %(default)s")
     add(
@@ -54,13 +59,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--augment", action="store_true", help="mirror and turn training images at random (the paper does not)")
     add("--fc-width", type=int, default=4096, metavar="N", help="channels of fc6 and fc7 (default %(default)s)")
     add("--width", type=float, default=1.0, metavar="F", help="factor on VGG's channels, for small nets without --vgg")
-    add("--literal", action="store_true", help="every learning-rate multiplier 1, scores at random: the recipe as printed")
+    add(
+        "--literal",
+        action="store_true",
+        help="every learning-rate multiplier 1, scores at random: the recipe as printed",
+    )
     add("--deconvolution", choices=("single", "chain"), default="single", help="one step, or steps of factor 2")
     add("--no-dropout", action="store_true", help="leave out the dropout after fc6 and fc7")
-    add("--profile", choices=sorted(profile.PROFILES), default=profile.DEFAULT, help="MatConvNet's release to follow")
+    add("--profile", choices=sorted(profile.PROFILES), default="beta25", help="MatConvNet's release to follow")
     add("--seed", type=int, default=0, metavar="N", help="of initial values, order, dropout (default %(default)s)")
     add("--on-bad", choices=("error", "skip"), default="error", help="what to do with bad files (default %(default)s)")
-    add("--fresh", action="store_true", help="start anew though --out holds checkpoints")
     add("--no-evaluation", action="store_true", help="stop after the training")
     add("--gpu", action="store_true", help="compute on the GPU")
 
@@ -77,7 +85,9 @@ def rates(text: str) -> list[float]:
 def run(args: argparse.Namespace) -> None:
     """Check the data, train, segment what was not seen, score it."""
     if args.image_size % 32 or args.image_size < 32:
-        raise ValueError(f"--image-size: it is {args.image_size}; a multiple of 32 is right, as VGG-16 halves it five times")
+        raise ValueError(
+            f"--image-size: it is {args.image_size}; a multiple of 32 is right, as VGG-16 halves it five times"
+        )
     settings = _settings(args)
     splits = {split: _samples(args, split) for split in ("Training", *UNSEEN)}
     database = imdb.load(
@@ -96,9 +106,9 @@ def run(args: argparse.Namespace) -> None:
     )
     with atomic.replacing(args.out / "settings.json") as part:
         part.write_text(json.dumps(settings, indent=1) + "\n")
-    net, stats = trainer.train(
+    stats = trainer.train(
         net,
-        source,
+        source.get_batch,
         train=database.train,
         val=database.val,
         exp_dir=args.out,
@@ -110,7 +120,6 @@ def run(args: argparse.Namespace) -> None:
         weight_decay=args.weight_decay,
         random_seed=args.seed,
         profile=args.profile,
-        resume=not args.fresh,
     )
     if args.no_evaluation:
         return
@@ -149,7 +158,7 @@ def _network(args: argparse.Namespace, database: imdb.Imdb) -> DagNN:
         args.vgg,
         width=args.width,
         fc_width=args.fc_width,
-        dropout=not args.no_dropout,
+        dropout=0.0 if args.no_dropout else 0.5,
         deconvolution=args.deconvolution,
         recipe="literal" if args.literal else "stable",
         seed=args.seed,
@@ -165,13 +174,13 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
     """What the run is set to, as JSON keeps it; refused where checkpoints of other settings are in --out."""
     settings = {name: str(v) if isinstance(v, Path) else v for name, v in sorted(vars(args).items()) if name != "run"}
     file = args.out / "settings.json"
-    if file.exists() and not args.fresh and any(args.out.glob("net-epoch-*.mat")):
+    if file.exists() and any(args.out.glob("net-epoch-*.mat")):
         before = json.loads(file.read_text())
         other = [n for n in settings if n not in NO_MATTER and n in before and before[n] != settings[n]]
         if other:
             name = other[0]
             raise ValueError(
                 f"{args.out}: its checkpoints were trained with {name} {before[name]}, and {name} is {settings[name]} now; "
-                "another --out, or --fresh to start anew, is right"
+                "another --out is right"
             )
     return settings

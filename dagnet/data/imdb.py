@@ -25,6 +25,8 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
+from dagnet.files import atomic
+
 from . import imresize, isic2017
 
 TRAIN, VAL = 1, 2
@@ -156,20 +158,11 @@ def _key(samples: Iterable[isic2017.Sample], size: int) -> str:
 
 
 def _make(path: Path, samples: list[isic2017.Sample], size: int, workers: int | None) -> None:
-    """Write the cache beside its place, in the samples' order, then rename it."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    """Write the cache, in the samples' order."""
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(samples), size, size, 4)}
-    try:
-        with beside.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            _write_all(file, samples, size, workers)
-        beside.replace(path)
-    except OSError as problem:
-        raise OSError(
-            f"{path}: the cache of resized images cannot be written ({problem.strerror or problem})"
-        ) from problem
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic.replacing(path) as part, part.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        _write_all(file, samples, size, workers)
 
 
 def _write_all(file: BinaryIO, samples: list[isic2017.Sample], size: int, workers: int | None) -> None:

@@ -1,7 +1,6 @@
 """Lesion masks and how good they are: segmentation, the challenge's scores, pictures and the report."""
 
 from . import assessment as assessment
-from . import beside as beside
 from . import metrics as metrics
 from . import otsu as otsu
 from . import overlay as overlay

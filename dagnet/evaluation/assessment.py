@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from dagnet.data import isic2017
+from dagnet.data import images, isic2017
 
 from . import metrics, overlay, plots, report, scoring
 
@@ -88,6 +88,6 @@ def table(means: Mapping[str, metrics.Scores]) -> str:
 
 
 def _picture(sample: isic2017.Sample, mask: Path, scores: metrics.Scores) -> overlay.Picture:
-    image, truth = isic2017.read(sample)
-    prediction = metrics.is_lesion(scoring.read_mask(mask))
+    image = images.read_image(sample.image)
+    truth, prediction = (metrics.is_lesion(scoring.read_mask(file)) for file in (sample.mask, mask))
     return overlay.Picture(overlay.draw(image, truth, prediction), f"{sample.id}  JA {scores.JA:.3f}")

@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from dagnet.data import imresize
-
-from . import beside
+from dagnet.files import atomic
 
 BLUE, RED = (30, 90, 255), (255, 40, 30)
 TRUTH_WIDTH, PREDICTION_WIDTH = 3.2, 1.6  # pixels of the picture
@@ -70,7 +69,7 @@ def contact_sheet(path: Path, pictures: Sequence[Picture], columns: int = 4, tit
         figure.figimage(picture.pixels, left + (cell_w - w) // 2, height - top - h - (cell_h - h) // 2)
         middle, under = left + cell_w / 2, top + cell_h + line / 2
         figure.text(middle / width, 1 - under / height, picture.caption, ha="center", va="center", fontsize=10)
-    with beside.replacing(path) as part:
+    with atomic.replacing(path) as part:
         figure.savefig(part, format="png")
 
 

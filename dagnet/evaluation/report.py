@@ -18,7 +18,9 @@ from urllib.parse import quote
 import imageio.v3 as iio
 import numpy as np
 
-from . import beside, metrics, overlay, plots, scoring
+from dagnet.files import atomic
+
+from . import metrics, overlay, plots, scoring
 
 MEANING = {
     "JA": "Jaccard index",
@@ -59,7 +61,7 @@ def write(path: Path, report: Report) -> None:
         raise ValueError(f"{path}: no scores to report; score at least one image")
     body = "\n".join(section for section in _sections(path, report) if section)
     page = PAGE.format(title=html.escape(report.title), style=STYLE, body=body)
-    with beside.replacing(path) as part:
+    with atomic.replacing(path) as part:
         part.write_text(page, encoding="utf-8")
 
 

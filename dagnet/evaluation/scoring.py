@@ -18,8 +18,9 @@ import imageio.v3 as iio
 import numpy as np
 
 from dagnet.data import images, isic2017
+from dagnet.files import atomic
 
-from . import beside, metrics, otsu
+from . import metrics, otsu
 
 ISIC_NAME = re.compile(r"ISIC_(\d{7})")
 
@@ -115,7 +116,7 @@ def read_mask(path: Path) -> np.ndarray:
 
 def write_csv(path: Path, rows: Iterable[ImageScores]) -> None:
     """One line per image: its name and its scores, an empty cell for None. Replaces the file only when whole."""
-    with beside.replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic.replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["image", *metrics.NAMES])
         for row in rows:

@@ -18,9 +18,10 @@ import numpy as np
 
 from dagnet import dagnn
 from dagnet.data import images, imresize, isic2017
+from dagnet.files import atomic
 from dagnet.layers import array
 
-from . import beside, scoring
+from . import scoring
 
 MASK_ENDING = "_segmentation.png"
 Item = TypeVar("Item")
@@ -116,7 +117,7 @@ def segment_files(
 
 def write_mask(path: Path, mask: np.ndarray) -> None:
     """A bool mask (H, W) as a single-channel PNG of 8 bits, lesion 255. The file appears only when whole."""
-    with beside.replacing(path) as part:
+    with atomic.replacing(path) as part:
         iio.imwrite(part, mask.astype(np.uint8) * np.uint8(255), plugin="pillow", extension=".png")
 
 
@@ -128,7 +129,7 @@ def write_submission(masks: Path, archive: Path) -> int:
     files = [path for path in sorted(masks.glob("*" + MASK_ENDING)) if scoring.ISIC_NAME.match(path.name)]
     if not files:
         raise ValueError(f"{masks}: no masks to submit; their names are ISIC_nnnnnnn{MASK_ENDING}")
-    with beside.replacing(archive) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as bundle:
+    with atomic.replacing(archive) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as bundle:
         for path in files:  # stored: a PNG is compressed already
             bundle.write(path, path.name)
     return len(files)

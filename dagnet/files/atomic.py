@@ -10,11 +10,13 @@ from pathlib import Path
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """A place beside `path` to write to, which takes the place of path when the block ends without an error.
 
-    Whatever happens, path holds the old file or the whole new one. Raises OSError, naming path, where it cannot be written.
+    The folder is made where it is missing. Whatever happens, path holds the
+    old file or the whole new one. Raises OSError, naming path, where it cannot be written.
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         with part.open("rb") as file:
             os.fsync(file.fileno())  # a rename may otherwise outlive the contents when the power fails
