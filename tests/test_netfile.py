@@ -269,6 +269,21 @@ def test_a_registered_class_takes_the_place_of_an_unknown_block(net, tmp_path, m
     assert same(matfile.read(tmp_path / "b.mat"), matfile.read(tmp_path / "a.mat"))
 
 
+def test_a_loss_that_its_user_wrote_is_supplied_and_written_back_bit_for_bit(data_dir, tmp_path, monkeypatch, recwarn):
+    @dataclass
+    class LapSRNLoss(loss.Loss):
+        weight: float = field(default=1.0, metadata={"matlab": "lambda"})
+        loss_type: str = field(default="L2", metadata={"matlab": "loss_type"})
+
+    monkeypatch.setattr(catalogue, "_CLASSES", dict(catalogue._CLASSES))
+    catalogue.register("dagnn.vllab_dag_loss", LapSRNLoss)
+    net = netfile.load(data_dir / "networks/lapsrn_x2.mat")
+    assert not recwarn
+    assert net.layers["level1_L1_loss"].block == LapSRNLoss(weight=1, loss_type="L1")
+    netfile.save(net, tmp_path / "a.mat")
+    assert same(matfile.read(tmp_path / "a.mat"), matfile.read(data_dir / "networks/lapsrn_x2.mat")["net"])
+
+
 # ---------------------------------------------------------------- bad input
 
 

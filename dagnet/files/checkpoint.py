@@ -110,7 +110,7 @@ def _state(state: Any, struct: dict[str, Any], net: DagNN, where: str) -> dict[s
         else:
             names = [record["name"] for record in matvalues.structs(struct["params"])]
             memories = dict(zip(names, memory, strict=bool(memory)))
-        shapes = {name: np.shape(net.params[name].value) for name in memories if name in net.params}
+        shapes = {name: getattr(net.params[name].value, "shape", ()) for name in memories if name in net.params}
         kept = {name: _shaped(memories[name], shape) for name, shape in shapes.items()}
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: state.solverState does not fit the network: {error}") from error
