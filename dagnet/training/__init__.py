@@ -1,0 +1,9 @@
+"""Training as MatConvNet's cnn_train_dag does it: epochs, passes, the rule of update, and what a release did differently."""
+
+from . import divergence as divergence
+from . import passes as passes
+from . import plots as plots
+from . import profile as profile
+from . import progress as progress
+from . import solvers as solvers
+from . import trainer as trainer

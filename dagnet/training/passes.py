@@ -1,0 +1,160 @@
+"""One pass over images, to train or to validate (MatConvNet cnn_train_dag, processEpoch).
+
+Batches      the images are cut into batches, and a batch into sub-batches, interleaved: sub-batch s of S takes every S-th image
+             of the batch from the s-th on. Derivatives of sub-batches are summed, empty ones are left out.
+To train     the net is in mode "normal"; after each batch the solver changes the parameters
+To validate  the net is in mode "test"; nothing is derived, nothing changes
+Source       MatConvNet's examples/cnn_train_dag.m of 1.0-beta25
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from dagnet.dagnn import DagNN
+from dagnet.data import batches
+from dagnet.layers import array, loss
+from dagnet.layers.array import Array
+
+from . import divergence, solvers
+from .profile import Profile
+from .progress import Progress
+
+Kind = Literal["train", "val"]
+Inputs = Mapping[str, Array]
+GetBatch = Callable[[Any], batches.Batch]  # from an array of image indices
+Record = dict[str, Any]  # num, time, and a number or a row of numbers for each statistic
+
+
+@dataclass
+class Recipe:
+    """What stays the same through all passes of a training; `state` alone changes."""
+
+    profile: Profile
+    solver: solvers.SGD
+    state: solvers.State
+    batch_size: int
+    num_sub_batches: int
+    weight_decay: float
+    der_outputs: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a pass came to: its statistics, images a second, and seconds that it waited for get_batch."""
+
+    record: Record
+    speed: float
+    waited: float
+
+
+def plan(indices: np.ndarray, batch_size: int, num_sub_batches: int) -> list[list[np.ndarray]]:
+    """For each batch its sub-batches, as arrays of indices."""
+    cut = [indices[t : t + batch_size] for t in range(0, len(indices), batch_size)]
+    return [[part for s in range(num_sub_batches) if len(part := batch[s::num_sub_batches])] for batch in cut]
+
+
+def run(
+    net: DagNN, get_batch: GetBatch, recipe: Recipe, kind: Kind, epoch: int, indices: np.ndarray, learning_rate: float
+) -> Outcome:
+    """One pass over the images at `indices`, in that order, and what it came to. The net is reset at its end.
+
+    Raises FloatingPointError where a loss is NaN or infinite, and what get_batch and net.eval raise, with a note that says
+    in which batch.
+    """
+    planned = plan(np.asarray(indices), recipe.batch_size, recipe.num_sub_batches)
+    net.reset()
+    net.mode = "normal" if kind == "train" else "test"
+    with (
+        batches.Prefetch(get_batch, [part for batch in planned for part in batch]) as coming,
+        Progress(kind, epoch, len(planned)) as progress,
+    ):
+        for number, parts in enumerate(planned, 1):
+            images = sum(map(len, parts))
+            try:
+                inputs = (_on_device(net, next(coming)) for _ in parts)
+                if kind == "train":
+                    train_batch(net, inputs, recipe, images, learning_rate)
+                else:
+                    validate_batch(net, inputs, recipe)
+            except Exception as error:
+                error.add_note(f"in epoch {epoch}, {kind} batch {number} of {len(planned)}, images {_listed(parts)}")
+                raise
+            progress.batch_done(images, lambda: statistics(net))
+    record = {"num": float(progress.images), "time": progress.seconds, **statistics(net)}
+    net.reset()
+    return Outcome(record, progress.speed, coming.waited)
+
+
+def train_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe, images: int, learning_rate: float) -> None:
+    """Sums the derivatives of a batch's sub-batches, `images` images in all, and lets the solver change the parameters.
+
+    Raises FloatingPointError where a loss is NaN or infinite; the parameters are then as they were before the batch.
+    """
+    for param in net.params.values():
+        param.der = None  # frees the last batch's before this one's values need the room
+    with _objectives_kept(net, recipe):
+        for s, inputs in enumerate(sub_batches):
+            net.accumulate_param_ders = s > 0
+            net.eval(inputs, recipe.der_outputs)
+            _refuse_non_finite(net, inputs, recipe)
+    divisor = recipe.profile.divisor(images, recipe.num_sub_batches)
+    solvers.update(
+        net.params.values(),
+        recipe.solver,
+        recipe.state,
+        divisor=divisor,
+        learning_rate=learning_rate,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def validate_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe) -> None:
+    """Runs a batch forward, so that the losses average. Raises FloatingPointError where a loss is NaN or infinite."""
+    for inputs in sub_batches:
+        net.eval(inputs)
+        _refuse_non_finite(net, inputs, recipe)
+
+
+def statistics(net: DagNN) -> Record:
+    """By the name of its first output, the average of every loss layer so far: a number, or a row where it has several."""
+    found: Record = {}
+    for record in net.layers.values():
+        if isinstance(record.block, loss.Loss) and not record.block.ignore_average:
+            average = record.block.average
+            single = np.ndim(average) == 0
+            found[record.outputs[0]] = float(average) if single else np.ravel(array.to_numpy(average)).astype(float)
+    return found
+
+
+@contextmanager
+def _objectives_kept(net: DagNN, recipe: Recipe) -> Iterator[None]:
+    """Lets the objectives outlive the backward pass, so that they can be looked at; no checkpoint is to say `precious`."""
+    objectives = [net.vars[name] for name in recipe.der_outputs]
+    before = [var.precious for var in objectives]
+    for var in objectives:
+        var.precious = True
+    try:
+        yield
+    finally:
+        for var, precious in zip(objectives, before, strict=True):
+            var.precious = precious
+
+
+def _refuse_non_finite(net: DagNN, inputs: Inputs, recipe: Recipe) -> None:
+    for name in recipe.der_outputs:
+        value = net.vars[name].value
+        if value is not None and not divergence.is_finite(value):
+            shown = f"{float(value):g}" if value.size == 1 else "not finite"
+            raise FloatingPointError(f"training: '{name}' became {shown}: {divergence.first_place(net, inputs)}")
+
+
+def _on_device(net: DagNN, inputs: Inputs) -> Inputs:
+    return {name: array.to_gpu(value) for name, value in inputs.items()} if net.device == "gpu" else inputs
+
+
+def _listed(parts: Sequence[np.ndarray]) -> str:
+    return ", ".join(str(i) for part in parts for i in part)

@@ -1,0 +1,288 @@
+"""Trains a network (MatConvNet cnn_train_dag): epochs of a pass to train and a pass to validate, each kept when it is whole.
+
+What stands in exp_dir
+    net-epoch-N.mat              network, solver state, statistics after epoch N; MatConvNet reads it, and goes on from it
+    net-train.pdf, net-train.png the curves so far
+    log.jsonl                    a line of JSON an epoch and pass
+An epoch's order of images, dropout masks and augmentation follow from random_seed and its number alone: a run that was killed
+and goes on from its last whole checkpoint comes to the same numbers as one that was not.
+Source    MatConvNet's examples/cnn_train_dag.m of 1.0-beta25
+"""
+
+import datetime
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dagnet.dagnn import DagNN
+from dagnet.files import checkpoint, matwriter
+from dagnet.layers import array
+
+from . import passes, plots, solvers
+from . import profile as profiles
+from .passes import GetBatch, Kind, Outcome, Recipe
+
+Indices = Sequence[int] | np.ndarray
+Stats = dict[str, list[passes.Record]]
+OnEpoch = Callable[[int, Stats], bool | None]
+
+
+def train(
+    net: DagNN,
+    get_batch: GetBatch,
+    *,
+    train: Indices,
+    val: Indices = (),
+    exp_dir: str | os.PathLike,
+    num_epochs: int,
+    batch_size: int = 6,
+    num_sub_batches: int = 1,
+    epoch_size: int | None = None,
+    learning_rate: float | Sequence[float] = 1e-3,
+    momentum: float = 0.9,
+    weight_decay: float = 1e-4,
+    der_outputs: Mapping[str, float] | None = None,
+    random_seed: int = 0,
+    profile: str = "beta25",
+    resume: bool = True,
+    on_epoch: OnEpoch | None = None,
+) -> Stats:
+    """Trains the net in place, and returns {"train": [...], "val": [...]} with a dict of statistics for each epoch.
+
+    get_batch        from an array of image indices to the net's inputs, name -> array (H, W, C, N); called ahead in a thread.
+                     Where it is (or belongs to) an object with an attribute `epoch`, that is set as each epoch starts.
+    train, val       indices of the images to train on and to validate with (none: no validation)
+    exp_dir          where all is kept; made where it is absent
+    epoch_size       how many of the training images an epoch takes (default: all), drawn anew for each
+    learning_rate    a number, or one for each epoch, of which the last holds on
+    der_outputs      the objectives and their weights; default {"objective": 1}
+    random_seed      decides, with the number of the epoch, all that is random
+    profile          which release of MatConvNet it follows, see profile.PROFILES
+    resume           True: go on after the last whole checkpoint in exp_dir, where there is one
+    on_epoch         called with the epoch and the statistics when all is written; False ends the training
+
+    Raises ValueError for arguments that do not fit and for a checkpoint of another network, FileExistsError where resume is
+    False and exp_dir holds checkpoints, OSError where exp_dir cannot be written: all before the first epoch. Then
+    FloatingPointError where a loss becomes NaN or infinite, and KeyboardInterrupt with a message on how to go on; what was
+    written stays whole.
+    """
+    folder = Path(exp_dir)
+    rates = _rates(learning_rate)
+    train, val = _indices("train", train), _indices("val", val)
+    _refuse_unfit(train, num_epochs, batch_size, num_sub_batches, epoch_size)
+    recipe = Recipe(
+        profile=profiles.apply(net, profile),
+        solver=solvers.SGD(momentum),
+        state={},
+        batch_size=batch_size,
+        num_sub_batches=num_sub_batches,
+        weight_decay=weight_decay,
+        der_outputs=der_outputs or {"objective": 1.0},
+    )
+    _refuse_too_large(net)
+    _refuse_unwritable(folder)
+    _own_params(net)
+    stats = _start(net, recipe, folder, resume)
+    with _settings_restored(net):
+        net.input_ders = False  # nobody asks what the images should have been
+        for epoch in range(len(stats["train"]) + 1, num_epochs + 1):
+            rate = rates[min(epoch, len(rates)) - 1]
+            chosen = np.random.default_rng((random_seed, epoch)).permutation(train)[:epoch_size]
+            _seed(net, get_batch, random_seed, epoch)
+            with _told_how_to_go_on(folder, epoch):
+                outcomes: dict[Kind, Outcome] = {}
+                outcomes["train"] = passes.run(net, get_batch, recipe, "train", epoch, chosen, rate)
+                if len(val):
+                    outcomes["val"] = passes.run(net, get_batch, recipe, "val", epoch, val, rate)
+                for kind, outcome in outcomes.items():
+                    stats[kind].append(outcome.record)
+                _keep(net, recipe, folder, epoch, stats)
+                _log(folder, epoch, rate, outcomes)
+                plots.draw(stats, folder)
+            if on_epoch is not None and on_epoch(epoch, stats) is False:
+                break
+    return stats
+
+
+# ---------------------------------------------------------------- before the first epoch
+
+
+def _rates(learning_rate: float | Sequence[float]) -> list[float]:
+    rates = [float(rate) for rate in np.ravel(learning_rate)]
+    if not rates or not all(0 <= rate < math.inf for rate in rates):
+        raise ValueError(f"learning_rate: it is {learning_rate}; a number from 0 on, or one for each epoch, is right")
+    return rates
+
+
+def _indices(name: str, indices: Indices) -> np.ndarray:
+    found = np.asarray(indices)
+    if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
+        raise ValueError(f"{name}: it is a {found.dtype} array of shape {found.shape}; a row of whole numbers is right")
+    return found
+
+
+def _refuse_unfit(
+    train: np.ndarray, num_epochs: int, batch_size: int, num_sub_batches: int, epoch_size: int | None
+) -> None:
+    if not len(train):
+        raise ValueError("train: there is no image to train on")
+    counts = {"batch_size": batch_size, "num_sub_batches": num_sub_batches, "epoch_size": epoch_size}
+    for name, count in {"num_epochs": num_epochs + 1, **counts}.items():
+        if count is not None and count < 1:
+            raise ValueError(f"{name}: it is {counts.get(name, num_epochs)}; a positive whole number is right")
+
+
+def _values(net: DagNN) -> dict[str, array.Array]:
+    """The parameters' values. Raises ValueError where one is missing or is no floating-point array."""
+    values = {}
+    for param in net.params.values():
+        if param.value is None:
+            raise ValueError(f"parameter '{param.name}': it has no value; call net.init_params(rng) or load one")
+        if param.value.dtype.kind != "f":
+            raise ValueError(f"parameter '{param.name}': it is {param.value.dtype}; float32 or float64 is right")
+        values[param.name] = param.value
+    return values
+
+
+def _refuse_too_large(net: DagNN) -> None:
+    values = _values(net)
+    needed = sum(value.nbytes for value in values.values())
+    if needed + 2**20 > matwriter.LARGEST:  # names and shapes take a little too
+        name, large = max(values.items(), key=lambda item: item[1].nbytes)
+        raise ValueError(
+            f"net: its parameters take {needed / 2**30:.2f} GiB, and a checkpoint (MAT-file of version 7) holds less than "
+            f"2 GiB; the largest is '{name}' {large.shape}: narrower layers (fc_width), or float32, are right"
+        )
+
+
+def _own_params(net: DagNN) -> None:
+    """Gives the net its own parameter arrays, since training changes them in place and others may hold the same ones."""
+    for name, value in _values(net).items():
+        net.params[name].value = array.module_of(value).array(value, order="C")
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise type(error)(f"exp_dir {folder}: nothing can be written there ({error.strerror})") from error
+
+
+def _start(net: DagNN, recipe: Recipe, folder: Path, resume: bool) -> Stats:
+    """The statistics of the epochs that are done; the net and the solver's state become those of the last of them."""
+    path = checkpoint.find_last(folder)
+    if path is None:
+        return {"train": [], "val": []}
+    if not resume:
+        raise FileExistsError(
+            f"exp_dir {folder}: it holds {path.name} of an earlier training; resume=True goes on from it, else give "
+            "another folder"
+        )
+    loaded = checkpoint.load(path)
+    values = _values(loaded.net)
+    _refuse_another(values, _values(net), path)
+    for param in net.params.values():
+        source = loaded.net.params[param.name]
+        param.value = _like(param.value, values[param.name])
+        param.learning_rate, param.weight_decay = source.learning_rate, source.weight_decay
+        kept = loaded.state.get(param.name, 0.0)
+        if np.ndim(kept):
+            recipe.state[param.name] = _like(param.value, kept)
+    print(f"going on after epoch {len(loaded.stats['train'])}, from {path}", flush=True)
+    return {kind: [_plain(record) for record in loaded.stats.get(kind, [])] for kind in ("train", "val")}
+
+
+def _refuse_another(theirs: dict[str, array.Array], ours: dict[str, array.Array], path: Path) -> None:
+    shapes, wanted = ({name: _matlab_shape(v) for name, v in values.items()} for values in (theirs, ours))
+    for name in [*wanted, *shapes]:
+        if shapes.get(name) != wanted.get(name):
+            raise ValueError(
+                f"{path}: its network is another one: parameter '{name}' is {shapes.get(name, 'absent')} there and "
+                f"{wanted.get(name, 'absent')} here; give another exp_dir, or the network of this one"
+            )
+
+
+def _matlab_shape(value: array.Array) -> tuple[int, ...]:
+    """The shape without the trailing sizes of 1, which a file does not keep."""
+    shape = value.shape
+    while shape and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def _like(value: array.Array, read: np.ndarray) -> array.Array:
+    """What was read from a file, in the shape of `value` and on its device."""
+    return array.module_of(value).array(read.reshape(value.shape), order="C")
+
+
+def _plain(record: Mapping[str, Any]) -> passes.Record:
+    """Statistics as passes.statistics gives them, from a file's."""
+    return {k: float(np.ravel(v)[0]) if np.size(v) == 1 else np.ravel(v).astype(float) for k, v in record.items()}
+
+
+# ---------------------------------------------------------------- an epoch
+
+
+@contextmanager
+def _settings_restored(net: DagNN) -> Iterator[None]:
+    mode, input_ders, accumulate = net.mode, net.input_ders, net.accumulate_param_ders
+    try:
+        yield
+    finally:
+        net.reset()
+        net.mode, net.input_ders, net.accumulate_param_ders = mode, input_ders, accumulate
+
+
+def _seed(net: DagNN, get_batch: GetBatch, random_seed: int, epoch: int) -> None:
+    """Starts all that is random in blocks (DropOut) and in get_batch (augmentation) anew, by the epoch's number."""
+    for place, record in enumerate(net.layers.values()):
+        seed = getattr(record.block, "seed", None)
+        if seed is not None:
+            seed(np.random.SeedSequence((random_seed, epoch, place)))
+    owner = getattr(get_batch, "__self__", get_batch)
+    if hasattr(owner, "epoch"):
+        owner.epoch = epoch
+
+
+@contextmanager
+def _told_how_to_go_on(folder: Path, epoch: int) -> Iterator[None]:
+    """Says, where an epoch comes to no end, what is kept: in Ctrl-C's message, and in a note of every other error."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"training was stopped in epoch {epoch}; {_what_is_kept(folder, epoch)}") from None
+    except Exception as error:
+        error.add_note(_what_is_kept(folder, epoch))
+        raise
+
+
+def _what_is_kept(folder: Path, epoch: int) -> str:
+    for done in (epoch, epoch - 1):
+        path = checkpoint.path_of(folder, done)
+        if path.exists():
+            return f"{path} is whole: the same call or command goes on with epoch {done + 1}"
+    return "no epoch was whole, so that the next start is from the beginning"
+
+
+def _keep(net: DagNN, recipe: Recipe, folder: Path, epoch: int, stats: Stats) -> None:
+    state = {name: array.to_numpy(kept) for name, kept in recipe.state.items()}
+    checkpoint.save(checkpoint.path_of(folder, epoch), net, state, stats)
+
+
+def _log(folder: Path, epoch: int, rate: float, outcomes: Mapping[Kind, Outcome]) -> None:
+    """Adds a line a pass to log.jsonl."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    with (folder / "log.jsonl").open("a") as file:
+        for kind, outcome in outcomes.items():
+            facts = {"written": now, "epoch": epoch, "set": kind, "learning_rate": rate}
+            speed = {"images_per_second": round(outcome.speed, 3), "waited": round(outcome.waited, 3)}
+            told = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in outcome.record.items()}
+            file.write(json.dumps({**facts, **told, **speed}) + "\n")
