@@ -28,7 +28,12 @@ def test_values_and_derivatives_are_there_when_all_is_kept(rng):
     net = small_net()
     net.conserve_memory = False
     net.eval(batch(rng), {"objective": 1})
-    for name, shape in {"input": (6, 5, 2, 2), "x1": (6, 5, 4, 2), "x2": (6, 5, 4, 2), "prediction": (6, 5, 3, 2)}.items():
+    for name, shape in {
+        "input": (6, 5, 2, 2),
+        "x1": (6, 5, 4, 2),
+        "x2": (6, 5, 4, 2),
+        "prediction": (6, 5, 3, 2),
+    }.items():
         assert net.vars[name].value.shape == net.vars[name].der.shape == shape
     assert {p.name: p.der.shape for p in net.params.values()} == {p.name: p.value.shape for p in net.params.values()}
 
@@ -39,7 +44,9 @@ def test_memory_is_freed_but_for_outputs_and_what_is_precious(rng):
     net.vars["x2"].precious = True
     net.eval(batch(rng))
     assert net.vars["objective"].value is not None and net.vars["x2"].value.shape == (6, 5, 4, 2)
-    with pytest.raises(RuntimeError, match=r"value of variable 'prediction' was freed after layer 'objective' had read it"):
+    with pytest.raises(
+        RuntimeError, match=r"value of variable 'prediction' was freed after layer 'objective' had read it"
+    ):
         net.vars["prediction"].value
     with pytest.raises(RuntimeError, match=r"net.vars\['x1'\].precious = True"):
         net.vars["x1"].value

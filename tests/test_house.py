@@ -13,10 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = ["layers", "dagnet", "models", "tools"]  # from the ground up
 DOORS = [ROOT / "dagnet" / floor for floor in FLOORS if floor != "dagnet"]
 SOURCES = [
-    p
-    for floor in FLOORS
-    for p in sorted((ROOT / floor).rglob("*.py"))
-    if not any(door in p.parents for door in DOORS)
+    p for floor in FLOORS for p in sorted((ROOT / floor).rglob("*.py")) if not any(door in p.parents for door in DOORS)
 ]
 CUPY_ROOMS = {"layers/array.py", "layers/device.py"}
 
@@ -61,7 +58,18 @@ def test_every_module_is_named_where_readers_look(floor):
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(folder), str(ROOT)]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "-q",
+        "-w",
+        str(folder),
+        str(ROOT),
+    ]
     done = subprocess.run(build, capture_output=True, text=True)
     if "setuptools" in done.stderr and "BackendUnavailable" in done.stderr:
         pytest.skip("no setuptools here to build a wheel with")
@@ -79,5 +87,8 @@ def test_a_wheel_holds_every_module_at_its_place(wheel):
 
 
 def test_a_wheel_holds_one_package_and_no_door(wheel):
-    assert {name.split("/")[0] for name in wheel} == {"dagnet", next(n for n in wheel if ".dist-info" in n).split("/")[0]}
+    assert {name.split("/")[0] for name in wheel} == {
+        "dagnet",
+        next(n for n in wheel if ".dist-info" in n).split("/")[0],
+    }
     assert not [name for name in wheel if name.endswith(".pyi")]

@@ -1,0 +1,46 @@
+"""Pads, strides, sizes and receptive fields."""
+
+import math
+
+import numpy as np
+import pytest
+
+from dagnet.layers import geometry
+
+
+@pytest.mark.parametrize(
+    ("values", "four"),
+    [
+        (1, (1, 1, 1, 1)),
+        ([1, 2], (1, 1, 2, 2)),
+        ([1, 2, 3, 4], (1, 2, 3, 4)),
+        (np.array([[1.0, 2, 3, 4]]), (1, 2, 3, 4)),
+    ],
+)
+def test_one_two_or_four_numbers_make_a_pad(values, four):
+    assert geometry.four(values, "pad") == four
+
+
+def test_one_or_two_numbers_make_a_stride():
+    assert geometry.pair(2, "stride") == (2, 2) and geometry.pair(np.array([2.0, 3.0]), "stride") == (2, 3)
+    with pytest.raises(ValueError, match=r"stride: it is \[1, 2, 3\]"):
+        geometry.pair([1, 2, 3], "stride")
+
+
+def test_windows_are_counted_as_floor_says():
+    assert [geometry.slide(size, 3, 2, 0, 0, "x") for size in (3, 4, 5, 6, 7)] == [1, 1, 2, 2, 3]
+    assert geometry.slide(7, geometry.extent(3, 2), 1, 1, 1, "x") == 5
+
+
+def test_a_chain_of_fields_is_what_vgg_16s_first_pool_sees():
+    conv, pool = geometry.window_field((3, 3), (1, 1), (1, 1, 1, 1)), geometry.window_field((2, 2), (2, 2), (0,) * 4)
+    field = conv.then(conv).then(pool)
+    assert (field.size, field.stride, field.offset) == ((6, 6), (2, 2), (1.5, 1.5))
+
+
+def test_fields_of_different_strides_have_no_union():
+    a = geometry.window_field((3, 3), (1, 2), (0,) * 4)
+    b = geometry.window_field((5, 5), (2, 2), (0,) * 4)
+    both = a.united(b)
+    assert math.isnan(both.size[0]) and math.isnan(both.stride[0])
+    assert (both.size[1], both.stride[1], both.offset[1]) == (5, 2, 3)
