@@ -56,9 +56,9 @@ def test_normalize_becomes_lrn_and_each_type_gets_its_defaults():
 
 
 def test_batch_normalisation_without_moments_gets_zeros():
-    old = BNORM | {"weights": weights((4, 1), (4, 1))}
-    layer = simplenn.tidy(chain(old))["layers"][0]
-    assert same(matvalues.items(layer["weights"])[2], np.zeros((4, 2), np.float32))
+    for old in (weights((4, 1), (4, 1)), weights((4, 1), (4, 1), (0, 0))):
+        layer = simplenn.tidy(chain(BNORM | {"weights": old}))["layers"][0]
+        assert same(matvalues.items(layer["weights"])[2], np.zeros((4, 2), np.float32))
 
 
 def test_classes_and_normalization_move_into_meta_and_the_rest_of_the_top_goes():

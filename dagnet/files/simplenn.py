@@ -5,7 +5,7 @@ Source    MatConvNet manual, 3.1; vl_simplenn_tidy.m, DagNN.fromSimpleNN of 1.0-
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,8 +114,8 @@ def _tidy_layer(layer: dict[str, Any], index: int, where: str) -> dict[str, Any]
     if kind in ("conv", "convt", "pool"):
         layer.setdefault("opts", matvalues.row([]))
     weights = _weights(layer, f"{where}: layers{{{index + 1}}}")
-    if kind == "bnorm" and len(weights) == 2:  # files of before the moments were kept
-        layer["weights"] = matvalues.row([*weights, np.zeros((np.size(weights[0]), 2), np.float32)])
+    if kind == "bnorm" and len(weights) >= 2 and not sum(map(np.size, weights[2:])):  # from before moments were kept
+        layer["weights"] = matvalues.row([*weights[:2], np.zeros((np.size(weights[0]), 2), np.float32)])
     return layer
 
 
@@ -147,7 +147,7 @@ def _bnorm(layer: dict[str, Any], weights: Weights) -> dict[str, Any]:
 
 # type: (the DagNN's type, its properties from the layer and its weights, the ends of its parameters' names)
 Properties = Callable[[dict[str, Any], Weights], dict[str, Any]]
-KINDS: dict[str, tuple[str, Properties, str]] = {
+KINDS: dict[str, tuple[str, Properties, Sequence[str]]] = {
     "conv": ("dagnn.Conv", _conv, "fb"),
     "convt": ("dagnn.ConvTranspose", _convt, "fb"),
     "pool": ("dagnn.Pooling", _pool, ""),
@@ -176,14 +176,15 @@ def _add_layer(net: DagNN, index: int, layer: dict[str, Any], where: str) -> Non
     weights = [fields.parameter(w, f"{where}.weights{{{i + 1}}}") for i, w in enumerate(_weights(layer, where))]
     if kind in KINDS:
         matlab_type, properties_of, ends = KINDS[kind]
-        if ends and (len(weights) < len(ends) - (ends == "fb") or weights[0] is None):
+        needed = 1 if ends == "fb" else len(ends)  # biases may be missing
+        if sum(w is not None for w in weights[:needed]) < needed:
             raise ValueError(f"{where} is a {kind} layer with {len(weights)} weights; it must have its weights")
         try:
             properties = properties_of(layer, weights)
         except KeyError as error:
             raise ValueError(f"{where} is a {kind} layer without the field {error}") from error
     else:
-        matlab_type, ends = kind, "".join(str(i + 1) for i in range(len(weights)))
+        matlab_type, ends = kind, [str(i + 1) for i in range(len(weights))]
         properties = {field: value for field, value in layer.items() if field not in COMMON}
     block = fields.make_block(matlab_type, properties, where)
     inputs = [f"x{index}", _label(net)] if matlab_type == "dagnn.Loss" else [f"x{index}"]
