@@ -10,8 +10,6 @@ Source    Long, Shelhamer and Darrell 2015, arXiv 1411.4038; fcnInitializeModel.
 
 from os import PathLike
 
-import numpy as np
-
 from dagnet.dagnn import DagNN
 from dagnet.files import netfile
 from dagnet.layers import conv, convt, dropout, relu, segmentation
@@ -30,7 +28,7 @@ def fcn32s(vgg: Source, n_classes: int = 21) -> DagNN:
     net = vgg.copy() if isinstance(vgg, DagNN) else vgg16.load(vgg)
     vgg16.require(net, "fcn32s", "VGG-16 with fc6 ... prob", ["pool5", "fc6", "relu6", "fc7", "relu7", "fc8", "prob"])
     kept = {name: net.params[name].value for name in ("fc6f", "fc6b", "fc7f", "fc7b")}
-    deep, wide = np.shape(kept["fc6f"])[2:]
+    deep, wide = net.layers["fc6"].block.size[2:]
     net.meta.pop("classes", None)  # ImageNet's
 
     # The fully connected layers again, now as convolutions over a padded input, with DropOut between them

@@ -27,19 +27,23 @@ T = TypeVar("T")
 Start = float | Literal["he", "bilinear", "initParams"]
 CLASSES = ["skin", "lesion"]
 FACTORS = (2, 4, 8, 16, 32, 32)  # how many times smaller than the image the maps of score1 ... score6 are
-SIDE = 32  # heights and widths of images must be multiples of it
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the paper leaves open. A `start` is "he", or a number: the deviation of Gaussian filters; all biases start at 0.
+    """What the paper leaves open; the defaults are the recipe "stable".
 
-    A `rate` multiplies the training's learning rate, 1e-3 in the paper. With every rate 1 and scores that start at random (the
-    recipe "literal") training oscillates at that rate: VGG-16's activations are large (root mean square 195 408 511 99 5.9 4.9
-    where score1 ... score6 read), and a score filter's step grows with their square. Hence score_rates and score_start.
+    start    how filters begin: "he", or a number, the deviation of Gaussian ones; for deconvolutions also "bilinear" and
+             "initParams". All biases begin at 0.
+    rate     a factor on the training's learning rate, which is 1e-3 in the paper
+
+    With every rate 1 and scores that start at random (the recipe "literal") training oscillates at 1e-3. VGG-16's activations
+    are large: their root mean square where score1 ... score6 read is 195 408 511 99 5.9 4.9. One step of a score's filters
+    changes its map by their square, so the first three branches overshoot and drown the others. Hence score_rates, and
+    score_start: what starts at random on such inputs must first be unlearned.
     """
 
-    # fc6 and fc7: VGG-16's own width; 512 trains several times faster and scores as well
+    # channels of fc6 and fc7: VGG-16's own, which the paper does not change; a smaller width trains faster
     fc_width: int = 4096
     # DropOut after fc6 and fc7, as VGG-16 and matconvnet-fcn have it; 0 leaves the layers out
     dropout: float = 0.5
@@ -47,18 +51,19 @@ class Recipe:
     deconvolution: Literal["single", "chain"] = "single"
     # "SegmentationLoss": an image counts as the mean over its pixels. "Loss" sums them: then 1e-3 is 147,456 times too much
     loss: Literal["SegmentationLoss", "Loss"] = "SegmentationLoss"
-    # He's deviation keeps the size of activations, so that all six branches have their say from the start
+    # He's deviation: activations keep their size through fc6 and fc7
     fc_start: Start = "he"
-    # 0: the first steps find the scores' scale; nothing that is random has to be unlearned at a small rate
+    # 0, as matconvnet-fcn's skips start: at the small rates below, random scores would stay for long
     score_start: Start = 0.0
-    # "bilinear": enlarge, mix nothing, and learn from there; "he"; "initParams": MatConvNet's, s times smaller than "he"
+    # "bilinear": begin with enlarging and mixing nothing; random ones learn far slower ("he"; "initParams", MatConvNet's own,
+    # begins s times smaller still)
     up_start: Start = "bilinear"
     predict_start: Start = "he"
     # VGG-16's convolutions, and fc6 with fc7: the paper's one rate
     vgg_rate: float = 1.0
     fc_rate: float = 1.0
-    # about min(1, (5 / root mean square of what the layer reads)^2), so that every score moves alike; FCN's skips are 0.1, 0.01
-    score_rates: tuple[float, ...] = (6e-4, 1.5e-4, 1e-4, 2.5e-3, 0.7, 1.0)
+    # about min(1, (5 / root mean square of what the score reads)^2): all six maps then change alike; FCN has 0.1 and 0.01
+    score_rates: tuple[float, ...] = (1e-3, 1e-4, 1e-4, 1e-3, 1.0, 1.0)
     up_rate: float = 1.0
     predict_rate: float = 1.0
     # biases learn at so many times their filters' rate: matconvnet-fcn's habit
@@ -177,21 +182,21 @@ def _initialise(net: DagNN, recipe: Recipe, rng: np.random.Generator) -> None:
 def _filters(block: conv.Conv | convt.ConvTranspose, start: Start, rng: np.random.Generator) -> np.ndarray:
     if not isinstance(start, str):
         return initial.gaussian(block.size, start, rng) if start else initial.zeros(block.size)
-    transposed = isinstance(block, convt.ConvTranspose)
-    ways = {
-        "he": lambda: (
-            initial.he_transposed(block.size, block.upsample[0], rng) if transposed else initial.he(block.size, rng)
-        ),
-        "bilinear": lambda: initial.bilinear_identity(block.size),
-        "initParams": lambda: block.init_params(rng)[0],
-    }
-    return _known(start, ways, "start")()
+    if start == "bilinear":
+        return initial.bilinear_identity(block.size)
+    if start == "he" and isinstance(block, convt.ConvTranspose):
+        return initial.he_transposed(block.size, block.upsample[0], rng)
+    if start in ("he", "initParams"):
+        return block.init_params(rng)[0]
+    raise ValueError(f"lesion_fcn: start {start!r} is not known; he, bilinear, initParams, or a deviation is right")
 
 
 def _random_vgg16(width: float, rng: np.random.Generator) -> DagNN:
     net = vgg16.vgg16(vgg16.CONVOLUTIONS, width)
     net.init_params(rng)
-    net.params["conv1_1f"].value /= 64  # about the deviation of an image's colours
+    net.params["conv1_1f"].value = (
+        initial.he(net.layers["conv1_1"].block.size, rng) / 64
+    )  # about the deviation of an image's colours
     return net
 
 
