@@ -27,7 +27,10 @@ def draw(stats: Stats, folder: Path) -> None:
         return
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
+    figure = Figure(figsize=(4.2 * columns, 3.2 * rows), dpi=120)
+    figure.subplots_adjust(
+        left=0.13 / columns, right=1 - 0.04 / columns, bottom=0.16 / rows, top=1 - 0.1 / rows, wspace=0.22, hspace=0.42
+    )
     grid = figure.subplots(rows, columns, squeeze=False).flat
     for name, axes in zip(panels, grid, strict=False):
         for kind, lines in curves.items():
@@ -41,7 +44,7 @@ def draw(stats: Stats, folder: Path) -> None:
         axes.set_axis_off()
     for suffix in ("pdf", "png"):
         with atomic.replacing(folder / f"net-train.{suffix}") as part:
-            figure.savefig(part, format=suffix, dpi=120)
+            figure.savefig(part, format=suffix)
 
 
 def _curves(records: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
