@@ -136,6 +136,14 @@ class Replay:
         """The solver's state; 0 where it keeps nothing, as MatConvNet has it."""
         return {name: self.recipe.state.get(name, 0.0) for name in self.net.params}
 
+    def test_prediction(self) -> np.ndarray:
+        """The net's `prediction` for all images, in test mode."""
+        every = self._inputs(np.arange(1, self._images["data"].shape[3] + 1))
+        self.net.mode = "test"
+        self.net.vars["prediction"].precious = True
+        self.net.eval(every)
+        return self.net.vars["prediction"].value
+
     def _inputs(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         data, labels = self._images.values() if len(self._images) == 2 else map(self._images.get, ("data", "labels"))
         return inputs(data, labels, indices, self._dtype)

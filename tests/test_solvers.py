@@ -7,7 +7,7 @@ from dagnet.graph import Param
 from dagnet.training import solvers
 from tests import recorded
 
-# Variants of sgd.mat that plain SGD with momentum is to reproduce; the others have solvers of their own.
+# Variants that plain SGD with momentum is to reproduce; the others have solvers of their own.
 VARIANTS = {
     "master/sgd.mat": [
         "plain",
@@ -29,6 +29,8 @@ VARIANTS = {
     ],
 }
 VARIANTS["releases/master/sgd.mat"] = VARIANTS["releases/beta25/sgd.mat"]
+VARIANTS["releases/beta25/bnorm_train.mat"] = ["batch3", "batch3_sub2", "batch5_sub3"]
+VARIANTS["releases/master/bnorm_train.mat"] = VARIANTS["releases/beta25/bnorm_train.mat"]
 
 
 def parameter(rng, shape=(3, 3, 4, 5), **settings):
@@ -132,6 +134,8 @@ def test_recorded_runs_are_reproduced(file, name):
             block = replay.net.layers["objective"].block
             assert recorded.distance(block.average, step["avg_objective"]) < 1e-12
             assert block.num_averaged == step["numAveraged"]
+    if "test_prediction" in variant:
+        assert recorded.distance(replay.test_prediction(), variant["test_prediction"]) < 1e-12
 
 
 @pytest.mark.parametrize("release", ["beta25", "master"])

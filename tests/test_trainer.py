@@ -9,7 +9,7 @@ import pytest
 from dagnet import DagNN
 from dagnet.data import batches
 from dagnet.files import checkpoint
-from dagnet.layers import bnorm, concat, conv, dropout, loss, relu, segmentation
+from dagnet.layers import array, bnorm, concat, conv, dropout, loss, relu, segmentation
 from dagnet.training import passes, trainer
 from tests import recorded
 from tests.conftest import golden_file
@@ -328,6 +328,23 @@ def test_arrays_that_others_hold_do_not_change(go):
 def test_on_epoch_can_end_the_training(go):
     stats = go(small_net(), num_epochs=9, on_epoch=lambda epoch, stats: epoch < 2)
     assert len(stats["train"]) == 2
+
+
+@pytest.mark.gpu
+def test_the_gpu_comes_to_the_numbers_of_the_cpu(go, tmp_path):
+    try:
+        array.cupy_module()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    nets = {"cpu": small_net(), "gpu": small_net()}
+    for device, net in nets.items():
+        net.layers["drop1"].block.rate = 0  # the two draw different masks
+        net.move(device)
+        go(net, num_epochs=1, exp_dir=tmp_path / device)
+        go(net, num_epochs=2, exp_dir=tmp_path / device)
+        net.move("cpu")
+    for name, value in values(nets["cpu"]).items():
+        assert np.allclose(values(nets["gpu"])[name], value, rtol=1e-3, atol=1e-5), name
 
 
 # -- what stops a training
