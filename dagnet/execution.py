@@ -3,7 +3,8 @@
 Forward   layers run in execution order; a layer that lacks an input is skipped (a loss without labels), as in MatConvNet.
 Backward  layers run in reverse. Where several layers read one variable or parameter, their derivatives are added.
 Memory    With conserve_memory a variable's value goes when its last reader has run, unless it is precious or backward needs
-          it; its derivative and value go when its maker's backward begins.
+          it; its derivative and value go when its maker's backward begins. The values of the net's outputs stay: MatConvNet
+          frees them too, so that who asks for the loss of a training step must have made it precious.
 Source    matlab/+dagnn/@DagNN/eval.m and matlab/+dagnn/Layer.m (forwardAdvanced, backwardAdvanced) of 1.0-beta25
 """
 
@@ -61,7 +62,7 @@ def backward(graph: Graph, options: Options) -> None:
             continue
         for var in makers:
             if options.conserve_memory and not var.precious:
-                for what in ("value", "der"):
+                for what in ("value", "der") if var.fanout else ("der",):
                     var.free(what, f"when layer '{name}' had passed it back")
         record.block.needs_input_der = options.input_ders or any(graph.vars[v].fanin for v in record.inputs)
         with _named(record, values):

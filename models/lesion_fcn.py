@@ -26,6 +26,7 @@ from . import initial, vgg16
 T = TypeVar("T")
 Start = float | Literal["he", "bilinear", "initParams"]
 CLASSES = ["skin", "lesion"]
+COLOUR_DEVIATION = np.float32(64)  # about an image's, of 0..255
 FACTORS = (2, 4, 8, 16, 32, 32)  # how many times smaller than the image the maps of score1 ... score6 are
 
 
@@ -88,7 +89,8 @@ def lesion_fcn(
 
     recipe    "stable" or "literal"; any field of Recipe may be given besides: fc_width=512
     width     for a random VGG-16: a factor on its channels, and on fc_width unless that is given. Such a net serves generated
-              lesions and tests. Its conv1_1 scales images to about 1, and so its score_rates are 1 unless given.
+              lesions and tests. Its conv1_1 scales images to about 1: then scores start as "he" with score_rates 1 unless
+              given otherwise, and conv1_1's rate is as much smaller as the square of what it reads is larger.
     seed      of all that is random
 
     Raises ValueError for an unknown recipe, field or value, and for a net or file that is not VGG-16.
@@ -96,7 +98,8 @@ def lesion_fcn(
     rng = np.random.default_rng(seed)
     if vgg is None:
         net = _random_vgg16(width, rng)
-        changes = {"score_rates": (1.0,) * 6, "fc_width": round(Recipe.fc_width * width)} | changes
+        usual = {"score_rates": (1.0,) * 6, "score_start": "he", "fc_width": round(Recipe.fc_width * width)}
+        changes = usual | changes
     elif width != 1:
         raise ValueError(
             f"lesion_fcn: width is {width} and values of VGG-16 are given, which have their own; 1 is right"
@@ -107,6 +110,8 @@ def lesion_fcn(
     chosen = _chosen(recipe, changes)
     define(net, chosen)
     _initialise(net, chosen, rng)
+    if vgg is None:
+        net.params["conv1_1f"].learning_rate /= float(COLOUR_DEVIATION) ** 2
     for number, record in enumerate(net.layers.values()):
         if isinstance(record.block, dropout.DropOut):
             record.block.seed(np.random.SeedSequence([seed, number]))
@@ -194,9 +199,7 @@ def _filters(block: conv.Conv | convt.ConvTranspose, start: Start, rng: np.rando
 def _random_vgg16(width: float, rng: np.random.Generator) -> DagNN:
     net = vgg16.vgg16(vgg16.CONVOLUTIONS, width)
     net.init_params(rng)
-    net.params["conv1_1f"].value = (
-        initial.he(net.layers["conv1_1"].block.size, rng) / 64
-    )  # about the deviation of an image's colours
+    net.params["conv1_1f"].value /= COLOUR_DEVIATION
     return net
 
 

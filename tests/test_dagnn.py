@@ -52,6 +52,12 @@ def test_memory_is_freed_but_for_outputs_and_what_is_precious(rng):
         net.vars["x1"].value
 
 
+def test_the_loss_of_a_training_step_can_be_read(rng):
+    net = small_net()
+    net.eval(batch(rng), {"objective": 1})
+    assert net.vars["objective"].value > 0
+
+
 def test_freeing_changes_no_derivative(rng):
     inputs = batch(rng)
     kept, freed = small_net(), small_net()

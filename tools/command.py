@@ -10,6 +10,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+import numpy as np
+
 VERBS = {
     "demo": "train on generated lesions, segment unseen ones, score them, write a report",
     "train": "train the paper's network on ISIC 2017 from VGG-16's .mat, then segment and score",
@@ -30,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     warnings.showwarning = lambda message, *_, **__: print(f"dagnet: note: {message}", file=sys.stderr)
     try:
-        args.run(args)
+        with np.errstate(all="ignore"):  # what is not finite the trainer finds and names
+            args.run(args)
     except KeyboardInterrupt as stop:
         print(f"dagnet {args.verb}: interrupted{f'; {stop}' if str(stop) else ''}", file=sys.stderr)
         return 130

@@ -14,8 +14,13 @@ Coordinates x, y run from -1 to 1 over the image, so that one seed gives the sam
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
+from tqdm import tqdm
+
+from dagnet.files import atomic
 
 from . import imresize
 
@@ -61,6 +66,26 @@ def dataset(n: int, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     for i in range(n):
         images[i], masks[i] = sample((seed, i), size)
     return images, masks
+
+
+def write_split(root: Path | str, split: str, n: int, size: int, seed: int) -> None:
+    """Write n images and masks as the challenge's folders hold them (see isic2017), with a progress bar in a terminal.
+
+    Files that are there are kept: the same arguments give the same files. Raises OSError where root cannot be written.
+    """
+    images, masks = (Path(root) / f"ISIC-2017_{split}_{part}" for part in ("Data", "Part1_GroundTruth"))
+    for i in tqdm(range(n), f"generating {split}", unit=" images", disable=None):
+        name = f"ISIC_{i:07d}"
+        files = images / f"{name}.jpg", masks / f"{name}_segmentation.png"
+        if all(file.exists() for file in files):
+            continue
+        image, mask = sample((seed, i), size)
+        for file, pixels, options in (
+            (files[0], image, {"quality": 95}),
+            (files[1], mask.astype(np.uint8) * np.uint8(255), {}),
+        ):
+            with atomic.replacing(file) as part:
+                iio.imwrite(part, pixels, plugin="pillow", extension=file.suffix, **options)
 
 
 def sample(seed: int | Sequence[int], size: int) -> tuple[np.ndarray, np.ndarray]:

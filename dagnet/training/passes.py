@@ -7,8 +7,7 @@ To validate  the net is in mode "test"; nothing is derived, nothing changes
 Source       MatConvNet's examples/cnn_train_dag.m of 1.0-beta25
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -96,11 +95,10 @@ def train_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe, image
     """
     for param in net.params.values():
         param.der = None  # frees the last batch's before this one's values need the room
-    with _objectives_kept(net, recipe):
-        for s, inputs in enumerate(sub_batches):
-            net.accumulate_param_ders = s > 0
-            net.eval(inputs, recipe.der_outputs)
-            _refuse_non_finite(net, inputs, recipe)
+    for s, inputs in enumerate(sub_batches):
+        net.accumulate_param_ders = s > 0
+        net.eval(inputs, recipe.der_outputs)
+        _refuse_non_finite(net, inputs, recipe)
     divisor = recipe.profile.divisor(images, recipe.num_sub_batches)
     solvers.update(
         net.params.values(),
@@ -130,23 +128,9 @@ def statistics(net: DagNN) -> Record:
     return found
 
 
-@contextmanager
-def _objectives_kept(net: DagNN, recipe: Recipe) -> Iterator[None]:
-    """Lets the objectives outlive the backward pass, so that they can be looked at; no checkpoint is to say `precious`."""
-    objectives = [net.vars[name] for name in recipe.der_outputs]
-    before = [var.precious for var in objectives]
-    for var in objectives:
-        var.precious = True
-    try:
-        yield
-    finally:
-        for var, precious in zip(objectives, before, strict=True):
-            var.precious = precious
-
-
 def _refuse_non_finite(net: DagNN, inputs: Inputs, recipe: Recipe) -> None:
     for name in recipe.der_outputs:
-        value = net.vars[name].value
+        value = net.vars[name].held["value"]
         if value is not None and not divergence.is_finite(value):
             shown = f"{float(value):g}" if value.size == 1 else "not finite"
             raise FloatingPointError(f"training: '{name}' became {shown}: {divergence.first_place(net, inputs)}")
