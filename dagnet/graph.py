@@ -4,7 +4,7 @@ Source    matlab/+dagnn/@DagNN/rebuild.m, addLayer.m, renameVar.m of 1.0-beta25
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -181,10 +181,10 @@ class Graph:
         Raises ValueError where layers form a cycle.
         """
         self.order = execution_order(self.layers)
-        for entry in (*self.vars.values(), *self.params.values()):
-            entry.fanout = 0
         for var in self.vars.values():
-            var.fanin = 0
+            var.fanin = var.fanout = 0
+        for param in self.params.values():
+            param.fanout = 0
         for record in self.layers.values():
             for name in record.inputs:
                 self._mention(self.vars, name, Var).fanout += 1
@@ -198,7 +198,7 @@ class Graph:
             del self.params[name]
 
     @staticmethod
-    def _mention(table: Table[T], name: str, make: type[T]) -> T:
+    def _mention(table: Table[T], name: str, make: Callable[[str], T]) -> T:
         if name not in table:
             table[name] = make(name)
         return table[name]

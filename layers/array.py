@@ -75,7 +75,7 @@ def channels_last(x: Array) -> Array:
 
 def to_numpy(x: Array) -> np.ndarray:
     """x on the CPU; no copy where it is there already."""
-    return x if isinstance(x, (np.ndarray, np.generic)) else x.get()
+    return np.asarray(x) if isinstance(x, np.ndarray | np.generic) else x.get()
 
 
 def to_gpu(x: Array) -> Array:

@@ -53,7 +53,7 @@ class Layer:
         """The outputs' sizes (H, W, C, N) from the inputs' ones; NaN in, NaN out."""
         return [input_sizes[0]]
 
-    def receptive_fields(self, inputs: int) -> list[geometry.ReceptiveField | None]:
+    def receptive_fields(self, inputs: int) -> Sequence[geometry.ReceptiveField | None]:
         """For each input, what one output pixel sees of it; None where it sees nothing (an input that gives its size alone)."""
         return [geometry.IDENTITY] * inputs
 

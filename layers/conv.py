@@ -92,17 +92,20 @@ def bias_derivative(dy: Array, b: Array | None) -> Array | None:
 def filter_derivative(plan: "Plan", x: Array, dy: Array, w: Array) -> Array:
     """dw like w, from x (N, H, W, C) and dy (N, YH, YW, K): the windows' rows, transposed, times dy."""
     xp = array.module_of(x)
-    dw = xp.zeros(w.shape, x.dtype)
     if plan.identity:
-        return dw
+        return xp.zeros(w.shape, x.dtype)
     padded = plan.padded(x)
+    totals = []
     for group in plan.groups():
-        total = None
-        for part, columns in plan.im2col(padded, group, least_rows=plan.window_size):
-            share = xp.matmul(columns.T, dy[part][..., group.outputs].reshape(len(columns), -1))
-            total = share if total is None else xp.add(total, share, out=total)
-        dw[..., group.outputs] = total.reshape(*w.shape[:3], -1)
-    return dw
+        shares = (
+            xp.matmul(columns.T, dy[part][..., group.outputs].reshape(len(columns), -1))
+            for part, columns in plan.im2col(padded, group, least_rows=plan.window_size)
+        )
+        total = next(shares)
+        for share in shares:
+            total += share
+        totals.append(total.reshape(*w.shape[:3], -1))
+    return totals[0] if plan.g == 1 else xp.concatenate(totals, axis=3)
 
 
 def data_derivative(plan: "Plan", dy: Array, w: Array) -> Array:
@@ -304,7 +307,7 @@ class Conv(block.Layer):
         return [filters, np.zeros((k, 1), np.float32)][: 1 + self.has_bias]
 
     def _extent(self) -> tuple[int, int]:
-        return tuple(geometry.extent(self.size[a], self.dilate[a]) for a in (0, 1))
+        return geometry.extent(self.size[0], self.dilate[0]), geometry.extent(self.size[1], self.dilate[1])
 
     def output_sizes(self, input_sizes: list[block.Size]) -> list[block.Size]:
         """[(YH, YW, K, N)]."""

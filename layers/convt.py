@@ -11,6 +11,7 @@ Source    MatConvNet manual, section 4.2; vl_nnconvt.m of 1.0-beta25
 
 from dataclasses import dataclass, field
 from math import sqrt
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +95,7 @@ class ConvTranspose(block.Layer):
         self.crop = list(geometry.four(self.crop, "ConvTranspose: crop"))
         self.num_groups = int(self.num_groups)
 
-    def _options(self) -> dict[str, list[int] | int]:
+    def _options(self) -> dict[str, Any]:
         return {"upsample": self.upsample, "crop": self.crop, "num_groups": self.num_groups}
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:

@@ -5,8 +5,12 @@ Source    MatConvNet manual, section 3 (receptive fields) and vl_nnconv's size r
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Any
 
+import numpy as np
+
+Axis = tuple[float, float, float]  # size, stride and offset in one direction
 Numbers = int | float | Sequence[float] | Any  # a number, or a list, tuple or array of them
 
 
@@ -24,25 +28,32 @@ class ReceptiveField:
 
     def then(self, after: "ReceptiveField") -> "ReceptiveField":
         """The field through this layer and then through `after` (MatConvNet's composition)."""
-        axes = (0, 1)
-        return ReceptiveField(
-            size=tuple(self.stride[a] * (after.size[a] - 1) + self.size[a] for a in axes),
-            stride=tuple(self.stride[a] * after.stride[a] for a in axes),
-            offset=tuple(self.stride[a] * (after.offset[a] - 1) + self.offset[a] for a in axes),
+        return _joined(
+            [
+                (stride * (size2 - 1) + size, stride * stride2, stride * (offset2 - 1) + offset)
+                for (size, stride, offset), (size2, stride2, offset2) in zip(self._axes(), after._axes(), strict=True)
+            ]
         )
 
     def united(self, other: "ReceptiveField") -> "ReceptiveField":
         """The smallest field that covers both, where their strides agree; NaN in a direction where they do not."""
-        nan = float("nan")
-        size, stride, offset = [], [], []
-        for a in (0, 1):
-            if self.stride[a] != other.stride[a]:
-                size, stride, offset = [*size, nan], [*stride, nan], [*offset, nan]
-                continue
-            first = min(self.offset[a] - (self.size[a] - 1) / 2, other.offset[a] - (other.size[a] - 1) / 2)
-            last = max(self.offset[a] + (self.size[a] - 1) / 2, other.offset[a] + (other.size[a] - 1) / 2)
-            size, stride, offset = [*size, last - first + 1], [*stride, self.stride[a]], [*offset, (first + last) / 2]
-        return ReceptiveField(tuple(size), tuple(stride), tuple(offset))
+        return _joined([_united(one, two) for one, two in zip(self._axes(), other._axes(), strict=True)])
+
+    def _axes(self) -> list[Axis]:
+        return list(zip(self.size, self.stride, self.offset, strict=True))
+
+
+def _joined(axes: list[Axis]) -> ReceptiveField:
+    (size, stride, offset), (size2, stride2, offset2) = axes
+    return ReceptiveField((size, size2), (stride, stride2), (offset, offset2))
+
+
+def _united(one: Axis, two: Axis) -> Axis:
+    if one[1] != two[1]:
+        return nan, nan, nan
+    first = min(offset - (size - 1) / 2 for size, _, offset in (one, two))
+    last = max(offset + (size - 1) / 2 for size, _, offset in (one, two))
+    return last - first + 1, one[1], (first + last) / 2
 
 
 IDENTITY = ReceptiveField((1, 1), (1, 1), (1, 1))
@@ -85,8 +96,7 @@ def positive_pair(values: Numbers, who: str) -> tuple[int, int]:
 
 
 def _whole(values: Numbers, who: str) -> tuple[int, ...]:
-    flat = getattr(values, "ravel", lambda: values)()
-    flat = list(flat) if hasattr(flat, "__len__") else [flat]
+    flat = np.ravel(values).tolist()
     whole = tuple(int(v) for v in flat)
     if any(w != v for w, v in zip(whole, flat, strict=True)):
         raise ValueError(f"{who}: it is {flat}; whole numbers are right")

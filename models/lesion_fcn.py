@@ -199,7 +199,7 @@ def _filters(block: conv.Conv | convt.ConvTranspose, start: Start, rng: np.rando
 def _random_vgg16(width: float, rng: np.random.Generator) -> DagNN:
     net = vgg16.vgg16(vgg16.CONVOLUTIONS, width)
     net.init_params(rng)
-    net.params["conv1_1f"].value /= COLOUR_DEVIATION
+    net.params["conv1_1f"].value = initial.he(net.layers["conv1_1"].block.size, rng) / COLOUR_DEVIATION
     return net
 
 

@@ -87,7 +87,9 @@ def test_renaming_keeps_the_place_and_refuses_taken_names():
     g.rename(g.layers, "a", "first")
     g.rename(g.params, "w", "filters")
     g.rename(g.vars, "x", "input")
-    assert list(g.layers) == ["first", "b"] and list(g.params) == ["filters", "v"] and list(g.vars) == ["input", "y", "z"]
+    assert (
+        list(g.layers) == ["first", "b"] and list(g.params) == ["filters", "v"] and list(g.vars) == ["input", "y", "z"]
+    )
     assert g.layers["first"].params == ["filters"] and g.layers["first"].inputs == ["input"]
     for table, old, new in ((g.layers, "b", "first"), (g.params, "v", "filters")):
         with pytest.raises(ValueError, match=f"'{new}' already"):

@@ -28,7 +28,8 @@ def dagnet_step() -> Callable[[], None]:
     net.init_params(rng)
     net.input_ders = False
     image = rng.standard_normal((SIDE, SIDE, 3, 1), np.float32)
-    solver, state = solvers.SGD(momentum=0.9), {}
+    solver = solvers.SGD(momentum=0.9)
+    state: solvers.State = {}
 
     def step() -> None:
         net.eval({"input": image}, {"x31": 1e-3})
@@ -52,7 +53,7 @@ def torch_step(channels_last: bool) -> Callable[[], None]:
         else:
             layers.append(nn.MaxPool2d(2))
     form = torch.channels_last if channels_last else torch.contiguous_format
-    model = nn.Sequential(*layers).to(memory_format=form)
+    model = nn.Sequential(*layers).to(memory_format=form)  # type: ignore[call-overload]
     image = torch.randn(1, 3, SIDE, SIDE).contiguous(memory_format=form)
     rule = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4)
 

@@ -136,7 +136,7 @@ def evaluate(net: DagNN, samples: list[isic2017.Sample], out: Path, story: asses
     segmenter = segmentation.Segmenter(net)
     made = segmentation.segment_files(segmenter, samples, masks, overwrite=True)
     files = list(tqdm(made, total=len(samples), unit="image", desc=f"segment {out.name}", disable=None))
-    pairs = [scoring.Pair(s.id, file, s.mask) for s, file in zip(samples, files, strict=True)]
+    pairs = [scoring.Pair(s.id, file, s.mask) for s, file in zip(samples, files, strict=True) if s.mask]
     means = assessment.assess(pairs, samples, out, story)
     print(f"{out.name}, {len(samples)} images\n{assessment.table(means)}\nreport: {out / 'report.html'}")
 

@@ -82,10 +82,10 @@ def write_split(root: Path | str, split: str, n: int, size: int, seed: int) -> N
         image, mask = sample((seed, i), size)
         for file, pixels, options in (
             (files[0], image, {"quality": 95}),
-            (files[1], mask.astype(np.uint8) * np.uint8(255), {}),
+            (files[1], np.where(mask, 255, 0).astype(np.uint8), {}),
         ):
             with atomic.replacing(file) as part:
-                iio.imwrite(part, pixels, plugin="pillow", extension=file.suffix, **options)
+                iio.imwrite(part, pixels, plugin="pillow", extension=file.suffix, **options)  # type: ignore[call-overload]
 
 
 def sample(seed: int | Sequence[int], size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -59,7 +59,9 @@ def assess(
     )
     for name, pictures in (("worst", worst), ("best", best)):
         if pictures:
-            overlay.contact_sheet(out / f"{name}.png", pictures, title=f"{story.title}: {name} first")
+            overlay.contact_sheet(
+                out / f"{name}.png", pictures, title=f"{story.title}: {name} first (truth blue, prediction red)"
+            )
     report.write(
         out / "report.html",
         report.Report(
@@ -89,5 +91,7 @@ def table(means: Mapping[str, metrics.Scores]) -> str:
 
 def _picture(sample: isic2017.Sample, mask: Path, scores: metrics.Scores) -> overlay.Picture:
     image = images.read_image(sample.image)
-    truth, prediction = (metrics.is_lesion(scoring.read_mask(file)) for file in (sample.mask, mask))
+    truth, prediction = (
+        None if file is None else metrics.is_lesion(scoring.read_mask(file)) for file in (sample.mask, mask)
+    )
     return overlay.Picture(overlay.draw(image, truth, prediction), f"{sample.id}  JA {scores.JA:.3f}")

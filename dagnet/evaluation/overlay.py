@@ -17,6 +17,7 @@ from dagnet.files import atomic
 
 BLUE, RED = (30, 90, 255), (255, 40, 30)
 TRUTH_WIDTH, PREDICTION_WIDTH = 3.2, 1.6  # pixels of the picture
+CAPTION = 170  # pixels that a caption takes
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def contact_sheet(path: Path, pictures: Sequence[Picture], columns: int = 4, tit
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
     cell_h = max(picture.pixels.shape[0] for picture in pictures)
-    cell_w = max(picture.pixels.shape[1] for picture in pictures)
+    cell_w = max(CAPTION, *(picture.pixels.shape[1] for picture in pictures))
     gap, line, head = 12, 26, 40 if title else 0  # pixels, as everything here
     width, height = columns * (cell_w + gap) + gap, rows * (cell_h + line + gap) + gap + head
     figure = Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
