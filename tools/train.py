@@ -24,7 +24,7 @@ from tqdm import tqdm
 from dagnet import DagNN
 from dagnet.data import batches, imdb, isic2017
 from dagnet.evaluation import assessment, scoring, segmentation
-from dagnet.files import atomic
+from dagnet.files import atomic, simplenn
 from dagnet.models import lesion_fcn
 from dagnet.training import profile, trainer
 
@@ -163,9 +163,9 @@ def _network(args: argparse.Namespace, database: imdb.Imdb) -> DagNN:
         recipe="literal" if args.literal else "stable",
         seed=args.seed,
     )
-    said = net.meta.setdefault("normalization", {})
-    if args.vgg is None:
-        said["averageImage"] = database.average().reshape(1, 1, 3)
+    said = net.meta["normalization"]
+    mean = database.average() if args.vgg is None else simplenn.average_rgb(net.meta)
+    said["averageImage"] = mean.reshape(1, 1, 3)
     said["imageSize"] = np.array([[args.image_size, args.image_size, 3.0]])
     return net
 

@@ -80,16 +80,16 @@ def from_simplenn(net: dict[str, Any], canonical_names: bool = False, where: str
 
 
 def average_rgb(meta: dict[str, Any]) -> np.ndarray:
-    """The mean (3,) of red, green and blue, 0..255, from any shape of meta.normalization.averageImage.
+    """The mean float32 (3,) of red, green and blue, 0..255, from any shape of meta.normalization.averageImage.
 
     Files hold 224x224x3 (the mean image, averaged here over its pixels), 1x1x3, 3x1 or 1x3. Raises ValueError otherwise.
     """
     normalization = meta.get("normalization")
     image = normalization.get("averageImage") if isinstance(normalization, dict) else None
     if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3:
-        return image.mean(axis=(0, 1), dtype=np.float64)
+        return image.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
     if isinstance(image, np.ndarray) and image.size == 3 and image.dtype != object:
-        return image.ravel().astype(np.float64)
+        return image.ravel().astype(np.float32)
     found = "absent" if image is None else matvalues.describe(image)
     raise ValueError(f"meta.normalization.averageImage is {found}; an RGB mean of 3 values or an HxWx3 image is right")
 
