@@ -1,4 +1,4 @@
-"""lesion_fcn against the run of it that MatConvNet made (golden/paper), and against what its options promise."""
+"""lesion_fcn as MatConvNet had it (golden/paper), and what its options promise. Its recorded runs: test_paper.py."""
 
 import numpy as np
 import pytest
@@ -6,41 +6,13 @@ import pytest
 from dagnet.layers import catalogue, segmentation
 from dagnet.models import initial, lesion_fcn, vgg16
 from tests import paper
-from tests.conftest import golden_file
 
-RUNS = ["master_lr1e-4", "beta25_lr1e-3"]  # master_lr1e-3 begins as master_lr1e-4 does
 SMALL = {"width": 1 / 32, "fc_width": 16}
-FLIPPED = (
-    "conv1_",
-    "conv2_",
-    "conv3_1",
-)  # at step 1 one ReLU decision there differs between single and double precision
 
 
 @pytest.fixture(scope="module")
 def recorded(data_dir):
-    return paper.paper_net(golden_file("paper/master_lr1e-4.mat"), data_dir)
-
-
-def largest(a, b):
-    """max |a - b| / max |b|."""
-    return np.abs(a - b).max() / np.abs(b).max()
-
-
-def norms(a):
-    """As the recorded ones: root of the sum of squares, sum, largest magnitude."""
-    a = a.astype(np.float64)
-    return np.array([np.sqrt((a**2).sum()), a.sum(), np.abs(a).max()])
-
-
-def derivative_misses(net, golden_norms, golden_arrays):
-    """How far each parameter's derivative is from the recorded one, relative: by its norms and, where recorded, in full."""
-    for wanted, (name, param) in zip(golden_norms, net.params.items(), strict=True):
-        length, _, top = np.abs(norms(param.der) - wanted) / wanted[[0, 0, 2]]
-        miss = max(length, top)
-        if name in golden_arrays:
-            miss = max(miss, largest(param.der, golden_arrays[name].reshape(param.der.shape)))
-        yield name, miss
+    return paper.start("master_lr1e-4", data_dir)
 
 
 # -- as MatConvNet has it
@@ -84,27 +56,6 @@ def test_parameters_have_the_recorded_shapes(data_dir, recorded):
         assert net.params[name].value.shape == value.shape, name
     for k in range(1, 7):
         np.testing.assert_array_equal(net.params[f"up{k}f"].value, recorded.numbers["params0"][f"up{k}f"])
-
-
-@pytest.mark.parametrize("name", RUNS)
-def test_the_first_step_in_single_precision_is_the_recorded_one(name, data_dir):
-    run = paper.paper_net(golden_file(f"paper/{name}.mat"), data_dir)
-    run.net.eval(run.batch(0), {"objective": 1})
-    objective, prediction = (run.net.vars[v].value for v in ("objective", "prediction"))
-    assert float(objective) == pytest.approx(run.numbers["loss"].ravel()[0], rel=1e-6)
-    assert largest(prediction, run.numbers["pred_before"]) < 5e-6
-    misses = dict(derivative_misses(run.net, run.numbers["der_norms"][:, :, 0], run.numbers["der1"]))
-    assert {n: m for n, m in misses.items() if m > (5e-4 if n.startswith(FLIPPED) else 2e-5)} == {}
-
-
-def test_the_first_step_in_double_precision_is_the_recorded_one(data_dir):
-    run = paper.paper_net(golden_file("paper/master_lr1e-4.mat"), data_dir, np.float64)
-    wanted = run.numbers["double"]
-    run.net.eval(run.batch(0), {"objective": 1})
-    assert float(run.net.vars["objective"].value) == pytest.approx(wanted["loss"].item(), rel=1e-13)
-    assert largest(run.net.vars["prediction"].value, wanted["prediction"]) < 1e-13
-    misses = dict(derivative_misses(run.net, wanted["der_norms"], wanted["der1"]))
-    assert {n: m for n, m in misses.items() if m > 1e-11} == {}
 
 
 # -- what the options promise
@@ -211,7 +162,7 @@ def test_a_small_net_learns_to_tell_dark_from_light(rng):
         losses.append(float(net.vars["objective"].value) / 4)
         for name, p in net.params.items():
             momentum[name] = 0.9 * momentum[name] - p.der / 4
-            p.value = p.value + np.float32(2e-3 * p.learning_rate) * momentum[name]
+            p.value = p.value + np.float32(2e-2 * p.learning_rate) * momentum[name]
     assert losses[-1] < 0.15
     assert max(losses) < 2
 
