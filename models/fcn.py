@@ -25,7 +25,7 @@ def fcn32s(vgg: Source, n_classes: int = 21) -> DagNN:
 
     Raises ValueError where it is another net, and what netfile.load raises.
     """
-    net = vgg.copy() if isinstance(vgg, DagNN) else vgg16.load(vgg)
+    net = vgg16.from_net(vgg.copy(), "fcn32s") if isinstance(vgg, DagNN) else vgg16.load(vgg)
     vgg16.require(net, "fcn32s", "VGG-16 with fc6 ... prob", ["pool5", "fc6", "relu6", "fc7", "relu7", "fc8", "prob"])
     kept = {name: net.params[name].value for name in ("fc6f", "fc6b", "fc7f", "fc7b")}
     deep, wide = net.layers["fc6"].block.size[2:]

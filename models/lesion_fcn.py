@@ -98,15 +98,14 @@ def lesion_fcn(
     rng = np.random.default_rng(seed)
     if vgg is None:
         net = _random_vgg16(width, rng)
-        usual = {"score_rates": (1.0,) * 6, "score_start": "he", "fc_width": round(Recipe.fc_width * width)}
+        usual = {"score_rates": (1.0,) * 6, "score_start": "he", "fc_width": max(1, round(Recipe.fc_width * width))}
         changes = usual | changes
     elif width != 1:
         raise ValueError(
             f"lesion_fcn: width is {width} and values of VGG-16 are given, which have their own; 1 is right"
         )
     else:
-        net = vgg.copy() if isinstance(vgg, DagNN) else vgg16.load(vgg)
-    vgg16.require(net, "lesion_fcn", "VGG-16", [f"pool{k}" for k in range(1, 6)])
+        net = vgg16.from_net(vgg.copy(), "lesion_fcn") if isinstance(vgg, DagNN) else vgg16.load(vgg)
     chosen = _chosen(recipe, changes)
     define(net, chosen)
     _initialise(net, chosen, rng)
@@ -208,7 +207,12 @@ def _chosen(recipe: str, changes: dict[str, Any]) -> Recipe:
     fields = Recipe.__dataclass_fields__
     for name in changes:
         _known(name, fields, "option")
-    return replace(chosen, **changes)
+    chosen = replace(chosen, **changes)
+    if chosen.fc_width < 1 or chosen.fc_width != int(chosen.fc_width):
+        raise ValueError(f"lesion_fcn: fc_width is {chosen.fc_width}; a whole number from 1 on is right")
+    if not 0 <= chosen.dropout < 1:
+        raise ValueError(f"lesion_fcn: dropout is {chosen.dropout}; a rate from 0 to below 1 is right")
+    return chosen
 
 
 def _known(name: str, table: dict[str, T], what: str) -> T:

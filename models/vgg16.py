@@ -4,13 +4,14 @@ Source    Simonyan and Zisserman 2014, arXiv 1409.1556, configuration D; layers,
 """
 
 from collections.abc import Sequence
+from math import inf
 from os import PathLike
 
 import numpy as np
 
 from dagnet.dagnn import DagNN
 from dagnet.files import netfile
-from dagnet.layers import block, catalogue, conv, pool, relu, softmax
+from dagnet.layers import array, block, catalogue, conv, pool, relu, softmax
 
 MEAN_COLOUR = (123.68, 116.779, 103.939)  # red, green, blue of ImageNet's images, which VGG-16's inputs have subtracted
 CONVOLUTIONS = 31  # layers up to pool5
@@ -22,8 +23,10 @@ def vgg16(layers: int = WHOLE, width: float = 1.0) -> DagNN:
 
     width multiplies every number of channels but the image's 3 and the 1000 classes; small ones serve tests and demos.
     Variables are `input`, `x1`, ..., and at the end `prediction` and `prob`. `net.init_params(rng)` gives random values.
-    Raises ValueError for another number of layers.
+    Raises ValueError for another number of layers, or a width that is not above 0.
     """
+    if not 0 < width < inf:
+        raise ValueError(f"vgg16: width is {width}; a number above 0 is right")
     if layers not in (CONVOLUTIONS, WHOLE):
         raise ValueError(
             f"vgg16: {layers} layers were asked for; {WHOLE}, or {CONVOLUTIONS} without fc6 ... prob, is right"
@@ -97,7 +100,7 @@ def load(path: str | PathLike[str]) -> DagNN:
 
 
 def from_net(net: DagNN, who: str) -> DagNN:
-    """VGG-16 with the values, multipliers, pools' pads and meta of a net that is VGG-16 under whatever names.
+    """VGG-16 with the values, multipliers, pools' pads and meta of a net that is VGG-16 of any width under whatever names.
 
     Raises ValueError, beginning with `who`, where it is another net: which layer differs first, what it is, what is right.
     """
@@ -107,7 +110,9 @@ def from_net(net: DagNN, who: str) -> DagNN:
             f"{who}: it has {len(given)} layers; VGG-16's {WHOLE} (conv1_1 ... prob), or the {CONVOLUTIONS} up to pool5, are "
             "right"
         )
-    vgg = vgg16(len(given))
+    first = given[0].block
+    width = first.size[3] / 64 if isinstance(first, conv.Conv) and first.size[3] else 1.0
+    vgg = vgg16(len(given), width)
     vgg.meta |= net.meta
     if isinstance(vgg.meta.get("inputs"), dict):
         vgg.meta["inputs"] = vgg.meta["inputs"] | {"name": "input"}
@@ -122,11 +127,8 @@ def from_net(net: DagNN, who: str) -> DagNN:
             ours.block.pad = list(theirs.block.pad)
         for mine, name in zip(ours.params, theirs.params, strict=True):
             source, target = net.params[name], vgg.params[mine]
-            target.value, target.learning_rate, target.weight_decay = (
-                source.value,
-                source.learning_rate,
-                source.weight_decay,
-            )
+            target.value = None if source.value is None else array.to_numpy(source.value)
+            target.learning_rate, target.weight_decay = source.learning_rate, source.weight_decay
     return vgg
 
 

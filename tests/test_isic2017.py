@@ -190,9 +190,10 @@ def test_masks_may_be_all_lesion_or_no_lesion(tmp_path):
     assert not images.read_mask(_write(tmp_path / "none.png", np.zeros((4, 5), np.uint8))).any()
 
 
-def test_a_mask_of_one_bit_or_three_equal_channels_is_read(tmp_path):
+def test_a_mask_of_one_bit_is_read_and_one_of_three_channels_refused_as_scoring_does(tmp_path):
     assert np.array_equal(images.read_mask(_write(tmp_path / "bit.png", _disc() > 0)), _disc() > 0)
-    assert np.array_equal(images.read_mask(_write(tmp_path / "rgb.png", np.dstack([_disc()] * 3))), _disc() > 0)
+    with pytest.raises(ValueError, match=r"rgb\.png: the mask has 3 channels \(RGB\); it must have one"):
+        images.read_mask(_write(tmp_path / "rgb.png", np.dstack([_disc()] * 3)))
 
 
 def test_images_become_three_channels_of_eight_bits(tmp_path, rng):

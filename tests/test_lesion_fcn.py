@@ -187,5 +187,32 @@ def test_a_wrong_option_is_refused_by_name(options, message):
 def test_another_net_than_vgg16_is_refused():
     net = vgg16.vgg16(31, width=1 / 64)
     net.remove_layer("pool5")
-    with pytest.raises(ValueError, match="lesion_fcn: VGG-16 is right, and the net given has no layer pool5"):
+    with pytest.raises(ValueError, match="lesion_fcn: it has 30 layers; VGG-16's 37"):
         lesion_fcn.lesion_fcn(net)
+
+
+def test_a_net_under_other_names_becomes_the_same_network():
+    """MatConvNet's fromSimpleNN calls the input x0; a net may also come with variables of its owner's naming."""
+    vgg = vgg16.vgg16(31, width=1 / 64)
+    vgg.init_params(np.random.default_rng(0))
+    other = vgg.copy()
+    other.rename_var("input", "x0")
+    other.rename_var("x5", "first_pool")
+    one, two = (lesion_fcn.lesion_fcn(net, fc_width=8) for net in (vgg, other))
+    assert two.inputs == one.inputs == ["input", "label"]
+    assert {n: r.inputs for n, r in two.layers.items()} == {n: r.inputs for n, r in one.layers.items()}
+    assert all((one.params[p].value == two.params[p].value).all() for p in one.params)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"fc_width": 0}, "fc_width is 0; a whole number from 1 on is right"),
+        ({"dropout": 1.0}, "dropout is 1.0; a rate from 0 to below 1 is right"),
+        ({"width": float("nan")}, "vgg16: width is nan; a number above 0 is right"),
+        ({"width": -1}, "vgg16: width is -1"),
+    ],
+)
+def test_widths_and_rates_that_make_no_network_are_refused(options, says):
+    with pytest.raises(ValueError, match=says):
+        lesion_fcn.lesion_fcn(**(SMALL | options))

@@ -115,7 +115,12 @@ def test_a_file_with_another_net_is_refused_with_its_path(tmp_path, rng):
     theirs.init_params(rng)
     path = tmp_path / "narrow.mat"
     netfile.save(theirs, path)
-    with pytest.raises(ValueError, match=r"narrow\.mat: layer 1, 'conv1_1', is Conv 3x3x3x1 .* it is Conv 3x3x3x64"):
+    assert vgg16.load(path).params["conv5_3f"].value.shape == (3, 3, 8, 8)
+    theirs.layers["pool2"].block.stride = [1, 1]
+    netfile.save(theirs, path)
+    with pytest.raises(
+        ValueError, match=r"narrow\.mat: layer 10, 'pool2', is Pooling .* stride \[1, 1\] .* it is Pooling"
+    ):
         vgg16.load(path)
     theirs.remove_layer("pool5")
     netfile.save(theirs, path)

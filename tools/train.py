@@ -56,8 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sub-batches", type=int, default=1, metavar="N", help="compute a batch in N parts to save memory")
     add("--momentum", type=float, default=0.9, metavar="M", help="default %(default)s")
     add("--weight-decay", type=float, default=1e-4, metavar="D", help="default %(default)s")
+    add("--epoch-size", type=int, metavar="N", help="training images of an epoch, drawn anew for each (default all)")
     add("--augment", action="store_true", help="mirror and turn training images at random (the paper does not)")
-    add("--fc-width", type=int, default=4096, metavar="N", help="channels of fc6 and fc7 (default %(default)s)")
+    add("--zoom", type=float, default=1.0, metavar="F", help="with --augment: enlarge or shrink too, by up to F")
+    add("--fc-width", type=int, metavar="N", help="channels of fc6 and fc7 (default 4096, times --width)")
     add("--width", type=float, default=1.0, metavar="F", help="factor on VGG's channels, for small nets without --vgg")
     add(
         "--literal",
@@ -88,19 +90,19 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(
             f"--image-size: it is {args.image_size}; a multiple of 32 is right, as VGG-16 halves it five times"
         )
+    if args.seed < 0:
+        raise ValueError(f"--seed: it is {args.seed}; a whole number from 0 on is right")
     settings = _settings(args)
+    net = _network(args)
     splits = {split: _samples(args, split) for split in ("Training", *UNSEEN)}
-    database = imdb.load(
-        splits["Training"], splits["Validation"], args.image_size, args.out / "cache", on_bad=args.on_bad
-    )
-    net = _network(args, database)
-    if args.gpu:
-        net.move("gpu")
+    val = [sample for sample in splits["Validation"] if sample.mask]
+    database = imdb.load(splits["Training"], val, args.image_size, args.out / "cache", on_bad=args.on_bad)
+    _say_what_to_subtract(net, args, database)
     source = batches.Batches(
         database.images,
         database.labels,
         net.meta["normalization"]["averageImage"],
-        augment=batches.Augment() if args.augment else None,
+        augment=batches.Augment(scale=args.zoom) if args.augment else None,
         augmented=database.train,
         seed=args.seed,
     )
@@ -115,6 +117,7 @@ def run(args: argparse.Namespace) -> None:
         num_epochs=args.epochs,
         batch_size=args.batch_size,
         num_sub_batches=args.sub_batches,
+        epoch_size=args.epoch_size,
         learning_rate=args.learning_rate,
         momentum=args.momentum,
         weight_decay=args.weight_decay,
@@ -131,50 +134,68 @@ def run(args: argparse.Namespace) -> None:
 
 
 def evaluate(net: DagNN, samples: list[isic2017.Sample], out: Path, story: assessment.Story) -> None:
-    """Segment the samples, score the masks, print the means."""
+    """Segment the samples and, where there are true masks, score them and print the means."""
     masks = out / "masks"
     segmenter = segmentation.Segmenter(net)
     made = segmentation.segment_files(segmenter, samples, masks, overwrite=True)
     files = list(tqdm(made, total=len(samples), unit="image", desc=f"segment {out.name}", disable=None))
     pairs = [scoring.Pair(s.id, file, s.mask) for s, file in zip(samples, files, strict=True) if s.mask]
+    if not pairs:
+        print(f"{out.name}, {len(samples)} images without true masks: {masks}")
+        return
     means = assessment.assess(pairs, samples, out, story)
     print(f"{out.name}, {len(samples)} images\n{assessment.table(means)}\nreport: {out / 'report.html'}")
 
 
 def _samples(args: argparse.Namespace, split: str) -> list[isic2017.Sample]:
-    """The split's samples, their headers checked; none where a split but Training is not there."""
-    try:
-        found = isic2017.find(args.data, split, on_bad=args.on_bad)
-    except FileNotFoundError:
-        if split == "Training":
-            raise
-        print(f"{args.data}: no folders of {split}; going on without")
-        return []
-    return isic2017.check(found, on_bad=args.on_bad)
+    """The split's good samples. But for Training, true masks may be absent, and images too.
+
+    Every file is looked at before training starts: Training's when it is resized, the others' here, once for a run.
+    """
+    if split == "Training":
+        return isic2017.check(isic2017.find(args.data, split, on_bad=args.on_bad), on_bad=args.on_bad)
+    for masks in (True, False):
+        try:
+            found = isic2017.find(args.data, split, masks=masks, on_bad=args.on_bad)
+        except FileNotFoundError as error:
+            print(f"going on without {'true masks' if masks else 'images'} of {split}: {error}")
+            continue
+        return isic2017.check(found, decode=not _checkpoints(args.out), on_bad=args.on_bad)
+    return []
 
 
-def _network(args: argparse.Namespace, database: imdb.Imdb) -> DagNN:
+def _checkpoints(folder: Path) -> list[Path]:
+    return list(folder.glob("net-epoch-*.mat"))
+
+
+def _network(args: argparse.Namespace) -> DagNN:
+    given = {} if args.fc_width is None else {"fc_width": args.fc_width}
     net = lesion_fcn.lesion_fcn(
         args.vgg,
+        **given,
         width=args.width,
-        fc_width=args.fc_width,
         dropout=0.0 if args.no_dropout else 0.5,
         deconvolution=args.deconvolution,
         recipe="literal" if args.literal else "stable",
         seed=args.seed,
     )
-    said = net.meta["normalization"]
-    mean = database.average() if args.vgg is None else simplenn.average_rgb(net.meta)
-    said["averageImage"] = mean.reshape(1, 1, 3)
-    said["imageSize"] = np.array([[args.image_size, args.image_size, 3.0]])
+    if args.gpu:
+        net.move("gpu")
     return net
+
+
+def _say_what_to_subtract(net: DagNN, args: argparse.Namespace, database: imdb.Imdb) -> None:
+    """The size and mean colour of inputs, in the network's meta: so it can be used without knowing how it was trained."""
+    mean = database.average() if args.vgg is None else simplenn.average_rgb(net.meta)
+    size = np.array([[args.image_size, args.image_size, 3.0]])
+    net.meta["normalization"] = {"imageSize": size, "averageImage": mean.reshape(1, 1, 3), "interpolation": "bicubic"}
 
 
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
     """What the run is set to, as JSON keeps it; refused where checkpoints of other settings are in --out."""
     settings = {name: str(v) if isinstance(v, Path) else v for name, v in sorted(vars(args).items()) if name != "run"}
     file = args.out / "settings.json"
-    if file.exists() and any(args.out.glob("net-epoch-*.mat")):
+    if file.exists() and _checkpoints(args.out):
         before = json.loads(file.read_text())
         other = [n for n in settings if n not in NO_MATTER and n in before and before[n] != settings[n]]
         if other:

@@ -41,8 +41,6 @@ def read_mask(path: Path | str) -> np.ndarray:
     Raises FileNotFoundError, or ValueError for a file that is truncated, has several channels or other values.
     """
     mode, pixels = _decode(path)
-    if pixels.ndim == 3 and mode != "LA" and (pixels[:, :, :1] == pixels[:, :, :3]).all():
-        pixels = pixels[:, :, 0]  # one grey channel, written three times
     if pixels.ndim != 2:
         raise ValueError(f"{path}: the mask has {pixels.shape[2]} channels ({mode}); it must have one")
     if pixels.dtype == np.bool_:
