@@ -63,12 +63,22 @@ class Recipe:
     # VGG-16's convolutions, and fc6 with fc7: the paper's one rate
     vgg_rate: float = 1.0
     fc_rate: float = 1.0
-    # about min(1, (5 / root mean square of what the score reads)^2): all six maps then change alike; FCN has 0.1 and 0.01
-    score_rates: tuple[float, ...] = (1e-3, 1e-4, 1e-4, 1e-3, 1.0, 1.0)
+    # None: steady_score_rates(fc_width)
+    score_rates: tuple[float, ...] | None = None
     up_rate: float = 1.0
     predict_rate: float = 1.0
     # biases learn at so many times their filters' rate: matconvnet-fcn's habit
     bias_rate: float = 2.0
+
+
+def steady_score_rates(fc_width: int) -> tuple[float, ...]:
+    """Rates under which all six maps change at a like pace: 10,000 / the squares a score sums, within a factor of 5; at most 1.
+
+    These are channels times mean square: 64 * 195^2 at pool1 ... 512 * 5.9^2 at pool5, fc_width * 4.9^2 at fc7. matconvnet-fcn
+    has 0.1 and 0.01 for its two skips. Found by trial (docs/results.md); at 4096 channels a rate of 1 for the sixth lets the
+    loss jump to 4 in the first steps, 1/8 keeps it below 0.7.
+    """
+    return (1e-3, 1e-4, 1e-4, 1e-3, 1.0, min(1.0, 512 / fc_width))
 
 
 RECIPES = {
@@ -162,13 +172,14 @@ def _upsample(net: DagNN, k: int, factor: int, deconvolution: str) -> None:
 
 def _initialise(net: DagNN, recipe: Recipe, rng: np.random.Generator) -> None:
     """Values of all new layers, and everybody's learning rates."""
-    if len(recipe.score_rates) != len(FACTORS):
+    score_rates = recipe.score_rates or ()
+    if len(score_rates) != len(FACTORS):
         raise ValueError(f"lesion_fcn: score_rates are {recipe.score_rates}; six numbers are right")
     choices = {
         "fc": (recipe.fc_start, recipe.fc_rate),
         "up": (recipe.up_start, recipe.up_rate),
         "predict": (recipe.predict_start, recipe.predict_rate),
-        **{f"score{k}": (recipe.score_start, rate) for k, rate in enumerate(recipe.score_rates, 1)},
+        **{f"score{k}": (recipe.score_start, rate) for k, rate in enumerate(score_rates, 1)},
     }
     for record in net.layers.values():
         if not record.params:
@@ -210,6 +221,8 @@ def _chosen(recipe: str, changes: dict[str, Any]) -> Recipe:
     chosen = replace(chosen, **changes)
     if chosen.fc_width < 1 or chosen.fc_width != int(chosen.fc_width):
         raise ValueError(f"lesion_fcn: fc_width is {chosen.fc_width}; a whole number from 1 on is right")
+    if chosen.score_rates is None:
+        chosen = replace(chosen, score_rates=steady_score_rates(chosen.fc_width))
     if not 0 <= chosen.dropout < 1:
         raise ValueError(f"lesion_fcn: dropout is {chosen.dropout}; a rate from 0 to below 1 is right")
     return chosen

@@ -66,7 +66,8 @@ def test_the_stable_recipe_slows_the_scores_of_early_pools():
     vgg.init_params(np.random.default_rng(0))
     net = lesion_fcn.lesion_fcn(vgg, fc_width=16)
     rates = [net.params[f"score{k}f"].learning_rate for k in range(1, 7)]
-    assert rates == list(lesion_fcn.RECIPES["stable"].score_rates)
+    assert rates == list(lesion_fcn.steady_score_rates(16)) == [1e-3, 1e-4, 1e-4, 1e-3, 1, 1]
+    assert lesion_fcn.steady_score_rates(4096)[5] == 1 / 8
     assert net.params["conv1_1b"].learning_rate == 2 * net.params["conv1_1f"].learning_rate
     assert not any(net.params[f"score{k}f"].value.any() for k in range(1, 7))
     np.testing.assert_array_equal(net.params["up3f"].value, initial.bilinear_identity([16, 16, 2, 2]))
