@@ -27,14 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Segment, with a progress bar."""
     samples = isic2017.images_in(args.images)
+    if args.batch_size < 1:
+        raise ValueError(f"--batch-size: it is {args.batch_size}; a whole number from 1 on is right")
     net = netfile.load(args.net)
     if args.gpu:
         net.move("gpu")
+    there = 0 if args.overwrite else len(segmentation.masks_there(samples, args.out))
     masks = segmentation.segment_files(
         segmentation.Segmenter(net), samples, args.out, batch_size=args.batch_size, overwrite=args.overwrite
     )
     for _ in tqdm(masks, total=len(samples), unit="image", desc="segment", disable=None):
         pass
     print(f"{args.out}: {len(samples)} masks")
+    if there:
+        print(f"{there} masks were there already and are kept; --overwrite makes them anew with this network")
     if args.zip:
         print(f"{args.zip}: {segmentation.write_submission(args.out, args.zip)} masks for submission")

@@ -115,6 +115,11 @@ def segment_files(
                 yield path
 
 
+def masks_there(samples: Iterable[isic2017.Sample], folder: Path) -> list[Path]:
+    """The masks of these samples that are in the folder already. ValueError: two images would get one mask's name."""
+    return [mask for mask in _mask_files(samples, folder) if mask.exists()]
+
+
 def write_mask(path: Path, mask: np.ndarray) -> None:
     """A bool mask (H, W) as a single-channel PNG of 8 bits, lesion 255. The file appears only when whole."""
     with atomic.replacing(path) as part:
