@@ -14,7 +14,7 @@ from dagnet.files import matfile, netfile
 from dagnet.models import vgg16
 from dagnet.tools import command
 
-SMALL = "--image-size 32 --width 0.03125 --fc-width 8 --batch-size 4 --learning-rate 1e-2".split()
+SMALL = ["--image-size", "32", "--width", "0.03125", "--fc-width", "8", "--batch-size", "4", "--learning-rate", "1e-2"]
 
 
 @pytest.fixture(scope="module")
