@@ -178,13 +178,15 @@ def test_epochs_with_different_statistics_are_refused(net, tmp_path):
 
 
 def test_the_newest_checkpoint_is_found_by_its_number(net, tmp_path):
-    assert checkpoint.find_last(tmp_path / "none") is None
-    assert checkpoint.find_last(tmp_path) is None
+    assert checkpoint.load_last(tmp_path / "none") is None
+    assert checkpoint.load_last(tmp_path) is None
     for epoch in (2, 10, 9):
         checkpoint.save(checkpoint.path_of(tmp_path, epoch), net, {}, STATS)
     (tmp_path / "net-epoch-11.mat.part").write_text("")
     (tmp_path / "best-net-epoch-12.mat").write_text("")
-    assert checkpoint.find_last(tmp_path) == tmp_path / "net-epoch-10.mat"
+    path, read = checkpoint.load_last(tmp_path)
+    assert path == tmp_path / "net-epoch-10.mat" == checkpoint.all_in(tmp_path)[0]
+    assert all(same(read.net.params[n].value, p.value) for n, p in net.params.items())
 
 
 def test_damaged_and_partial_checkpoints_are_passed_over_with_a_warning_that_names_them(net, tmp_path):
@@ -194,9 +196,45 @@ def test_damaged_and_partial_checkpoints_are_passed_over_with_a_warning_that_nam
     (tmp_path / "net-epoch-3.mat").write_bytes(whole[: len(whole) // 2])
     matfile.write(tmp_path / "net-epoch-2.mat", {"net": matfile.read(tmp_path / "net-epoch-2.mat")["net"]})
     with pytest.warns(UserWarning) as caught:
-        assert checkpoint.find_last(tmp_path) == tmp_path / "net-epoch-1.mat"
+        path, _ = checkpoint.load_last(tmp_path)
+    assert path == tmp_path / "net-epoch-1.mat"
     assert "net-epoch-3.mat: the file is damaged or cut short" in str(caught[0].message)
-    assert "net-epoch-2.mat: it holds no stats" in str(caught[1].message)
+    assert "net-epoch-2.mat: it holds no net, or no stats" in str(caught[1].message)
+
+
+def test_a_flipped_bit_is_damage(net, tmp_path):
+    path = checkpoint.path_of(tmp_path, 1)
+    checkpoint.save(path, net, {}, STATS)
+    content, value = path.read_bytes(), net.params["convf"].value.tobytes(order="F")
+    at = content.index(value[:64])
+    path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    with pytest.warns(UserWarning, match=r"net-epoch-1\.mat: the file is damaged"):
+        assert checkpoint.load_last(tmp_path) is None
+
+
+def test_a_whole_checkpoint_that_cannot_be_used_is_not_passed_over(net, tmp_path):
+    checkpoint.save(checkpoint.path_of(tmp_path, 1), net, {}, STATS)
+    checkpoint.save(checkpoint.path_of(tmp_path, 2), net, {}, STATS)
+    values = matfile.read(tmp_path / "net-epoch-2.mat")
+    values["state"]["solverState"] = matvalues.row([1.0])
+    matfile.write(tmp_path / "net-epoch-2.mat", values)
+    with pytest.raises(ValueError, match=r"net-epoch-2\.mat: state\.solverState does not fit the network"):
+        checkpoint.load_last(tmp_path)
+
+
+# ---------------------------------------------------------------- what cannot be kept
+
+
+def test_check_says_what_save_would_say_and_writes_nothing(net, tmp_path, monkeypatch):
+    checkpoint.check(net, STATS)
+    net.meta["my key"] = 1.0
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"net\.meta: field 'my key' is no MATLAB name") as checked:
+        checkpoint.check(net, STATS)
+    with pytest.raises(ValueError) as saved:
+        checkpoint.save("a.mat", net, {}, STATS)
+    assert str(saved.value) == f"a.mat: {checked.value}"
+    assert not list(tmp_path.iterdir())
 
 
 # ---------------------------------------------------------------- bad input

@@ -16,9 +16,10 @@ import numpy as np
 
 from dagnet.dagnn import DagNN
 
-from . import fields, matfile, matvalues, netfile
+from . import fields, matfile, matvalues, matwriter, netfile
 
 NAME = re.compile(r"net-epoch-(\d+)\.mat")
+VARIABLES = ("net", "state", "stats", "info")  # of these a checkpoint is read
 NONE = np.zeros((0, 0))
 Record = dict[str, Any]  # one epoch's num, time, objective ...: numbers, or arrays where a block averages several
 Stats = dict[str, list[Record]]  # "train" and "val", one record an epoch
@@ -54,13 +55,11 @@ def load(path: str | os.PathLike) -> Checkpoint:
 
     Raises FileNotFoundError, OSError, or ValueError where the file is damaged, or no whole checkpoint.
     """
-    values = matfile.read(path, ("net", "state", "stats", "info"))
-    if "net" not in values or not {"stats", "info"} & set(values):
+    values = matfile.read(path, VARIABLES)
+    if not _is_whole(values):
         found = ", ".join(values) or "none of them"
         raise ValueError(f"{path}: it is no whole checkpoint: it should hold net and stats and holds {found}")
-    net = netfile.from_struct(values["net"], str(path))
-    stats = values["stats"] if "stats" in values else _stats_of_info(values["info"])
-    return Checkpoint(net, _state(values.get("state"), values["net"], net, str(path)), _stats(stats, str(path)))
+    return _from_values(values, str(path))
 
 
 def save(path: str | os.PathLike, net: DagNN, state: Mapping[str, Any], stats: Mapping[str, Sequence[Record]]) -> None:
@@ -69,33 +68,60 @@ def save(path: str | os.PathLike, net: DagNN, state: Mapping[str, Any], stats: M
     `state` and `stats` are as in Checkpoint; parameters that state does not name get 0, as MatConvNet has it.
     Raises OSError where path cannot be written, ValueError for what a .mat file cannot hold.
     """
-    memory = [_memory(state.get(name, 0.0)) for name in net.params]
-    epochs = {kind: _struct_array(stats.get(kind, ())) for kind in ("train", "val")}
-    last = {kind: _struct_array(stats.get(kind, ())[-1:]) for kind in ("train", "val")}
-    variables = {"net": netfile.to_struct(net), "state": {"solverState": matvalues.row(memory), "stats": last}}
-    matfile.write(path, variables | {"stats": epochs})
+    matfile.write(path, _variables(net, state, stats))
 
 
-def find_last(exp_dir: str | os.PathLike) -> Path | None:
-    """The newest whole checkpoint of a folder, None where there is none (or no folder).
+def check(net: DagNN, stats: Mapping[str, Sequence[Record]]) -> None:
+    """Raises ValueError where save would refuse the network or the statistics; writes nothing."""
+    matwriter.check(_variables(net, {}, stats))
 
-    A damaged or partial one is passed over with a warning that names it.
+
+def all_in(exp_dir: str | os.PathLike) -> list[Path]:
+    """The checkpoints of a folder, whole or not, the newest first; none where there is no folder."""
+    found = {int(m[1]): p for p in Path(exp_dir).glob("net-epoch-*.mat") if (m := NAME.fullmatch(p.name))}
+    return [path for _, path in sorted(found.items(), reverse=True)]
+
+
+def load_last(exp_dir: str | os.PathLike) -> tuple[Path, Checkpoint] | None:
+    """The newest whole checkpoint of a folder, and where it lies; None where there is none (or no folder).
+
+    A damaged or partial one is passed over with a warning that names it. Each file is read once.
+    Raises ValueError where a whole one holds what load refuses.
     """
-    folder = Path(exp_dir)
-    found = {int(m[1]): p for p in folder.glob("net-epoch-*.mat") if (m := NAME.fullmatch(p.name))}
-    for _, path in sorted(found.items(), reverse=True):
+    for path in all_in(exp_dir):
         try:
-            names = matfile.read(path)
-            if "net" in names and "stats" in names:
-                return path
-            reason = f"{path}: it holds no stats: it was written in part only"
+            values = matfile.read(path, VARIABLES)
         except (ValueError, OSError) as error:
             reason = str(error)
+        else:
+            if _is_whole(values):
+                return path, _from_values(values, str(path))
+            reason = f"{path}: it holds no net, or no stats: it was written in part only"
         warnings.warn(f"passed over a checkpoint that is not whole: {reason}", stacklevel=2)
     return None
 
 
 # ---------------------------------------------------------------- details
+
+
+def _is_whole(values: Mapping[str, Any]) -> bool:
+    """Whether the variables of a file are those of a checkpoint: stats, formerly info, is written last."""
+    return "net" in values and ("stats" in values or "info" in values)
+
+
+def _from_values(values: dict[str, Any], where: str) -> Checkpoint:
+    net = netfile.from_struct(values["net"], where)
+    stats = values["stats"] if "stats" in values else _stats_of_info(values["info"])
+    return Checkpoint(net, _state(values.get("state"), values["net"], net, where), _stats(stats, where))
+
+
+def _variables(net: DagNN, state: Mapping[str, Any], stats: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+    """What save writes."""
+    memory = [_memory(state.get(name, 0.0)) for name in net.params]
+    epochs = {kind: _struct_array(stats.get(kind, ())) for kind in ("train", "val")}
+    last = {kind: _struct_array(stats.get(kind, ())[-1:]) for kind in ("train", "val")}
+    variables = {"net": netfile.to_struct(net), "state": {"solverState": matvalues.row(memory), "stats": last}}
+    return variables | {"stats": epochs}
 
 
 def _state(state: Any, struct: dict[str, Any], net: DagNN, where: str) -> dict[str, Any]:

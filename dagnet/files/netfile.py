@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dagnet.dagnn import DagNN
+from dagnet.graph import LayerRecord
 from dagnet.layers import block, catalogue
 
 from . import fields, matfile, matvalues, simplenn
@@ -49,7 +50,8 @@ def load(path: str | os.PathLike, canonical_names: bool = False) -> DagNN:
 def save(net: DagNN, path: str | os.PathLike) -> None:
     """Saves the network so that MATLAB's dagnn.DagNN.loadobj(load(path)) gives it back; the old file stays until it is whole.
 
-    Raises OSError where path cannot be written, ValueError where a kept unknown block holds what only MATLAB can write.
+    Raises OSError where path cannot be written, ValueError where a block's class is not registered, and for what a .mat file
+    cannot hold, such as what only MATLAB can write in a kept unknown block.
     """
     matfile.write(path, to_struct(net))
 
@@ -85,7 +87,10 @@ def from_struct(struct: Any, where: str = "net", canonical_names: bool = False) 
 
 
 def to_struct(net: DagNN) -> dict[str, Any]:
-    """The struct that MATLAB's net.saveobj() gives, in matvalues' terms; values come from the GPU where they are there."""
+    """The struct that MATLAB's net.saveobj() gives, in matvalues' terms; values come from the GPU where they are there.
+
+    Raises ValueError, naming the layer, for a block whose class is not registered.
+    """
     variables = [{"name": v.name, "precious": v.precious} for v in net.vars.values()]
     params = [
         {
@@ -99,7 +104,7 @@ def to_struct(net: DagNN) -> dict[str, Any]:
     layers = [
         {
             "name": record.name,
-            "type": catalogue.name_of(record.block),
+            "type": _type_of(record),
             "inputs": matvalues.row(record.inputs),
             "outputs": matvalues.row(record.outputs),
             "params": matvalues.row(record.params),
@@ -172,6 +177,13 @@ def _adapted(matlab_type: str, properties: dict[str, Any], where: str) -> dict[s
     if matlab_type == "dagnn.BatchNorm":
         properties.setdefault("epsilon", EPSILON_OF_BETA18)
     return properties
+
+
+def _type_of(record: LayerRecord) -> str:
+    try:
+        return catalogue.name_of(record.block)
+    except LookupError as error:
+        raise ValueError(f"layer '{record.name}' cannot be saved: {error}") from error
 
 
 def _properties(layer: block.Layer) -> dict[str, Any]:

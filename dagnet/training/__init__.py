@@ -1,5 +1,6 @@
 """Training as MatConvNet's cnn_train_dag does it: epochs, passes, the rule of update, and what a release did differently."""
 
+from . import arguments as arguments
 from . import divergence as divergence
 from . import passes as passes
 from . import plots as plots

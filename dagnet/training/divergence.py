@@ -12,6 +12,15 @@ def is_finite(value: Array) -> bool:
     return bool(array.module_of(value).isfinite(value).all())
 
 
+def spoiled_param(net: DagNN) -> str | None:
+    """Names the first parameter, and its layer, that holds a NaN or an infinity; None where all are finite."""
+    for record in net.layers.values():
+        for name in record.params:
+            if not is_finite(net.params[name].value):
+                return f"parameter '{name}' of layer '{record.name}'"
+    return None
+
+
 def first_place(net: DagNN, inputs: Mapping[str, Array]) -> str:
     """Names the input, parameter or layer where the first number that is not finite stands; runs the net forward once more.
 
@@ -20,10 +29,8 @@ def first_place(net: DagNN, inputs: Mapping[str, Array]) -> str:
     for name, value in inputs.items():
         if not is_finite(value):
             return f"the input '{name}' that get_batch gave is not finite"
-    for record in net.layers.values():
-        for name in record.params:
-            if not is_finite(net.params[name].value):
-                return f"parameter '{name}' of layer '{record.name}' is not finite since an earlier update"
+    if spoiled := spoiled_param(net):
+        return f"{spoiled} is not finite since an earlier update"
     _forward_keeping_all(net, inputs)
     for layer in net.execution_order:
         record = net.layers[layer]

@@ -61,8 +61,8 @@ def run(
 ) -> Outcome:
     """One pass over the images at `indices`, in that order, and what it came to. The net is reset at its end.
 
-    Raises FloatingPointError where a loss is NaN or infinite, and what get_batch and net.eval raise, with a note that says
-    in which batch.
+    Raises FloatingPointError where a loss is NaN or infinite, or a parameter is after the last update, whose harm no later
+    batch's loss would show; and what get_batch and net.eval raise, with a note that says in which batch.
     """
     planned = plan(np.asarray(indices), recipe.batch_size, recipe.num_sub_batches)
     net.reset()
@@ -83,6 +83,10 @@ def run(
                 error.add_note(f"in epoch {epoch}, {kind} batch {number} of {len(planned)}, images {_listed(parts)}")
                 raise
             progress.batch_done(images, lambda: statistics(net))
+    if kind == "train" and (spoiled := divergence.spoiled_param(net)):
+        raise FloatingPointError(
+            f"training: {spoiled} is not finite after epoch {epoch}; a lower learning_rate is right"
+        )
     record = {"num": float(progress.images), "time": progress.seconds, **statistics(net)}
     net.reset()
     return Outcome(record, progress.speed, coming.waited)
@@ -129,6 +133,10 @@ def statistics(net: DagNN) -> Record:
 
 
 def _refuse_non_finite(net: DagNN, inputs: Inputs, recipe: Recipe) -> None:
+    """The one look of a (sub-)batch at what was computed: on the GPU the host waits here until it is.
+
+    That is the price of stopping before the solver spoils the parameters, which is why losses need not look themselves.
+    """
     for name in recipe.der_outputs:
         value = net.vars[name].held["value"]
         if value is not None and not divergence.is_finite(value):

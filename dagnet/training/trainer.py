@@ -11,9 +11,8 @@ Source    MatConvNet's examples/cnn_train_dag.m of 1.0-beta25
 
 import datetime
 import json
-import math
 import os
-import tempfile
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,14 +21,14 @@ from typing import Any
 import numpy as np
 
 from dagnet.dagnn import DagNN
-from dagnet.files import checkpoint, matwriter
+from dagnet.files import atomic, checkpoint
 from dagnet.layers import array
 
-from . import passes, plots, solvers
+from . import arguments, passes, plots, solvers
 from . import profile as profiles
+from .arguments import Indices
 from .passes import GetBatch, Kind, Outcome, Recipe
 
-Indices = Sequence[int] | np.ndarray
 Stats = dict[str, list[passes.Record]]
 OnEpoch = Callable[[int, Stats], bool | None]
 
@@ -68,15 +67,21 @@ def train(
     resume           True: go on after the last whole checkpoint in exp_dir, where there is one
     on_epoch         called with the epoch and the statistics when all is written; False ends the training
 
-    Raises ValueError for arguments that do not fit and for a checkpoint of another network, FileExistsError where resume is
-    False and exp_dir holds checkpoints, OSError where exp_dir cannot be written: all before the first epoch. Then
-    FloatingPointError where a loss becomes NaN or infinite, and KeyboardInterrupt with a message on how to go on; what was
-    written stays whole.
+    Raises ValueError for arguments that do not fit, for a network that no checkpoint can hold, and for a checkpoint of another
+    network, FileExistsError where resume is False and exp_dir holds checkpoints, OSError where exp_dir cannot be written: all
+    before the first epoch. Then FloatingPointError where a loss or a parameter becomes NaN or infinite, OSError where the
+    disk is full, and KeyboardInterrupt with a message on how to go on; what was written stays whole.
     """
-    folder = Path(exp_dir)
-    rates = _rates(learning_rate)
-    train, val = _indices("train", train), _indices("val", val)
-    _refuse_unfit(train, num_epochs, batch_size, num_sub_batches, epoch_size)
+    rates = arguments.rates(learning_rate)
+    train, val = arguments.indices("train", train), arguments.indices("val", val)
+    if not len(train):
+        raise ValueError("train: there is no image to train on")
+    arguments.check_whole("num_epochs", num_epochs, 0)
+    arguments.check_whole("batch_size", batch_size, 1)
+    arguments.check_whole("num_sub_batches", num_sub_batches, 1)
+    arguments.check_whole("epoch_size", len(train) if epoch_size is None else epoch_size, 1)
+    arguments.check_whole("random_seed", random_seed, 0)
+    arguments.check_solver(momentum, weight_decay)
     recipe = Recipe(
         profile=profiles.apply(net, profile),
         solver=solvers.SGD(momentum),
@@ -86,25 +91,27 @@ def train(
         weight_decay=weight_decay,
         der_outputs=der_outputs or {"objective": 1.0},
     )
-    _refuse_too_large(net)
-    _refuse_unwritable(folder)
+    arguments.check_objectives(net, recipe.der_outputs)
+    arguments.check_size(net)
+    folder = arguments.folder(exp_dir)
     _own_params(net)
     stats = _start(net, recipe, folder, resume)
+    _refuse_unsavable(net, stats, ("train", "val") if len(val) else ("train",))
     with _settings_restored(net):
         net.input_ders = False  # nobody asks what the images should have been
         for epoch in range(len(stats["train"]) + 1, num_epochs + 1):
             rate = rates[min(epoch, len(rates)) - 1]
             chosen = np.random.default_rng((random_seed, epoch)).permutation(train)[:epoch_size]
             _seed(net, get_batch, random_seed, epoch)
-            with _told_how_to_go_on(folder, epoch):
+            with _told_how_to_go_on(folder, epoch, stats):
                 outcomes: dict[Kind, Outcome] = {}
                 outcomes["train"] = passes.run(net, get_batch, recipe, "train", epoch, chosen, rate)
                 if len(val):
                     outcomes["val"] = passes.run(net, get_batch, recipe, "val", epoch, val, rate)
-                for kind, outcome in outcomes.items():
-                    stats[kind].append(outcome.record)
-                _keep(net, recipe, folder, epoch, stats)
-                _log(folder, epoch, rate, outcomes)
+                grown = stats | {kind: [*stats[kind], outcome.record] for kind, outcome in outcomes.items()}
+                _log(folder, epoch, rate, outcomes)  # before the checkpoint, after which the epoch is not run again
+                _keep(net, recipe, folder, epoch, grown)
+                stats.update(grown)
                 plots.draw(stats, folder)
             if on_epoch is not None and on_epoch(epoch, stats) is False:
                 break
@@ -114,81 +121,26 @@ def train(
 # ---------------------------------------------------------------- before the first epoch
 
 
-def _rates(learning_rate: float | Sequence[float]) -> list[float]:
-    rates = [float(rate) for rate in np.ravel(learning_rate)]
-    if not rates or not all(0 <= rate < math.inf for rate in rates):
-        raise ValueError(f"learning_rate: it is {learning_rate}; a number from 0 on, or one for each epoch, is right")
-    return rates
-
-
-def _indices(name: str, indices: Indices) -> np.ndarray:
-    found = np.asarray(indices)
-    if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
-        raise ValueError(f"{name}: it is a {found.dtype} array of shape {found.shape}; a row of whole numbers is right")
-    return found
-
-
-def _refuse_unfit(
-    train: np.ndarray, num_epochs: int, batch_size: int, num_sub_batches: int, epoch_size: int | None
-) -> None:
-    if not len(train):
-        raise ValueError("train: there is no image to train on")
-    counts = {"batch_size": batch_size, "num_sub_batches": num_sub_batches, "epoch_size": epoch_size}
-    for name, count in {"num_epochs": num_epochs + 1, **counts}.items():
-        if count is not None and count < 1:
-            raise ValueError(f"{name}: it is {counts.get(name, num_epochs)}; a positive whole number is right")
-
-
-def _values(net: DagNN) -> dict[str, array.Array]:
-    """The parameters' values. Raises ValueError where one is missing or is no floating-point array."""
-    values = {}
-    for param in net.params.values():
-        if param.value is None:
-            raise ValueError(f"parameter '{param.name}': it has no value; call net.init_params(rng) or load one")
-        if param.value.dtype.kind != "f":
-            raise ValueError(f"parameter '{param.name}': it is {param.value.dtype}; float32 or float64 is right")
-        values[param.name] = param.value
-    return values
-
-
-def _refuse_too_large(net: DagNN) -> None:
-    values = _values(net)
-    needed = sum(value.nbytes for value in values.values())
-    if needed + 2**20 > matwriter.LARGEST:  # names and shapes take a little too
-        name, large = max(values.items(), key=lambda item: item[1].nbytes)
-        raise ValueError(
-            f"net: its parameters take {needed / 2**30:.2f} GiB, and a checkpoint (MAT-file of version 7) holds less than "
-            f"2 GiB; the largest is '{name}' {large.shape}: narrower layers (fc_width), or float32, are right"
-        )
-
-
 def _own_params(net: DagNN) -> None:
     """Gives the net its own parameter arrays, since training changes them in place and others may hold the same ones."""
-    for name, value in _values(net).items():
+    for name, value in arguments.values(net).items():
         net.params[name].value = array.module_of(value).array(value, order="C")
-
-
-def _refuse_unwritable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise type(error)(f"exp_dir {folder}: nothing can be written there ({error.strerror})") from error
 
 
 def _start(net: DagNN, recipe: Recipe, folder: Path, resume: bool) -> Stats:
     """The statistics of the epochs that are done; the net and the solver's state become those of the last of them."""
-    path = checkpoint.find_last(folder)
-    if path is None:
-        return {"train": [], "val": []}
-    if not resume:
+    there = checkpoint.all_in(folder)
+    if there and not resume:
         raise FileExistsError(
-            f"exp_dir {folder}: it holds {path.name} of an earlier training; resume=True goes on from it, else give "
+            f"exp_dir {folder}: it holds {there[0].name} of an earlier training; resume=True goes on from it, else give "
             "another folder"
         )
-    loaded = checkpoint.load(path)
-    values = _values(loaded.net)
-    _refuse_another(values, _values(net), path)
+    found = checkpoint.load_last(folder)
+    if found is None:
+        return {"train": [], "val": []}
+    path, loaded = found
+    values = arguments.values(loaded.net)
+    _refuse_another(values, arguments.values(net), path)
     for param in net.params.values():
         source = loaded.net.params[param.name]
         param.value = _like(param.value, values[param.name])
@@ -198,6 +150,12 @@ def _start(net: DagNN, recipe: Recipe, folder: Path, resume: bool) -> Stats:
             recipe.state[param.name] = _like(param.value, kept)
     print(f"going on after epoch {len(loaded.stats['train'])}, from {path}", flush=True)
     return {kind: [_plain(record) for record in loaded.stats.get(kind, [])] for kind in ("train", "val")}
+
+
+def _refuse_unsavable(net: DagNN, stats: Stats, kinds: Sequence[Kind]) -> None:
+    """Raises ValueError where the checkpoint of the next epoch could not be written, whatever its numbers are."""
+    record = {"num": 0.0, "time": 0.0, **passes.statistics(net)}
+    checkpoint.check(net, {kind: [*stats[kind], *([record] if kind in kinds else [])] for kind in stats})
 
 
 def _refuse_another(theirs: dict[str, array.Array], ours: dict[str, array.Array], path: Path) -> None:
@@ -253,22 +211,21 @@ def _seed(net: DagNN, get_batch: GetBatch, random_seed: int, epoch: int) -> None
 
 
 @contextmanager
-def _told_how_to_go_on(folder: Path, epoch: int) -> Iterator[None]:
+def _told_how_to_go_on(folder: Path, epoch: int, stats: Stats) -> Iterator[None]:
     """Says, where an epoch comes to no end, what is kept: in Ctrl-C's message, and in a note of every other error."""
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"training was stopped in epoch {epoch}; {_what_is_kept(folder, epoch)}") from None
+        raise KeyboardInterrupt(f"training was stopped in epoch {epoch}; {_what_is_kept(folder, stats)}") from None
     except Exception as error:
-        error.add_note(_what_is_kept(folder, epoch))
+        error.add_note(_what_is_kept(folder, stats))
         raise
 
 
-def _what_is_kept(folder: Path, epoch: int) -> str:
-    for done in (epoch, epoch - 1):
-        path = checkpoint.path_of(folder, done)
-        if path.exists():
-            return f"{path} is whole: the same call or command goes on with epoch {done + 1}"
+def _what_is_kept(folder: Path, stats: Stats) -> str:
+    """stats: those of the epochs that were kept."""
+    if done := len(stats["train"]):
+        return f"{checkpoint.path_of(folder, done)} is whole: the same call or command goes on with epoch {done + 1}"
     return "no epoch was whole, so that the next start is from the beginning"
 
 
@@ -278,11 +235,15 @@ def _keep(net: DagNN, recipe: Recipe, folder: Path, epoch: int, stats: Stats) ->
 
 
 def _log(folder: Path, epoch: int, rate: float, outcomes: Mapping[Kind, Outcome]) -> None:
-    """Adds a line a pass to log.jsonl."""
+    """Adds a line a pass to log.jsonl, in place of what stands there of this epoch, if it is run again, and of later ones."""
+    path = folder / "log.jsonl"
+    old = path.read_text().splitlines() if path.exists() else []
+    lines = [line for line in old if (m := re.search(r'"epoch": (\d+)', line)) and int(m[1]) < epoch]
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    with (folder / "log.jsonl").open("a") as file:
-        for kind, outcome in outcomes.items():
-            facts = {"written": now, "epoch": epoch, "set": kind, "learning_rate": rate}
-            speed = {"images_per_second": round(outcome.speed, 3), "waited": round(outcome.waited, 3)}
-            told = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in outcome.record.items()}
-            file.write(json.dumps({**facts, **told, **speed}) + "\n")
+    for kind, outcome in outcomes.items():
+        facts = {"written": now, "epoch": epoch, "set": kind, "learning_rate": rate}
+        speed = {"images_per_second": round(outcome.speed, 3), "waited": round(outcome.waited, 3)}
+        told = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in outcome.record.items()}
+        lines.append(json.dumps({**facts, **told, **speed}))
+    with atomic.replacing(path) as part:
+        part.write_text("".join(f"{line}\n" for line in lines))

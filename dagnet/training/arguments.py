@@ -1,0 +1,88 @@
+"""What trainer.train is given, looked at before the first epoch: a mistake must not cost an epoch to be found."""
+
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dagnet.dagnn import DagNN
+from dagnet.files import matwriter
+from dagnet.layers import array
+
+Indices = Sequence[int] | np.ndarray
+
+
+def rates(learning_rate: float | Sequence[float]) -> list[float]:
+    """A learning rate, or one for each epoch, as a list. Raises ValueError where one is negative, infinite or NaN."""
+    found = [float(rate) for rate in np.ravel(learning_rate)]
+    if not found or not all(0 <= rate < math.inf for rate in found):
+        raise ValueError(f"learning_rate: it is {learning_rate}; a number from 0 on, or one for each epoch, is right")
+    return found
+
+
+def indices(name: str, given: Indices) -> np.ndarray:
+    """A row of indices as an array. Raises ValueError, naming the argument, for anything else."""
+    found = np.asarray(given)
+    if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
+        raise ValueError(f"{name}: it is a {found.dtype} array of shape {found.shape}; a row of whole numbers is right")
+    return found
+
+
+def check_whole(name: str, number: int, least: int) -> None:
+    """Raises ValueError, naming the argument, unless it is a whole number from `least` on."""
+    if not isinstance(number, int | np.integer) or number < least:
+        raise ValueError(f"{name}: it is {number}; a whole number from {least} on is right")
+
+
+def check_solver(momentum: float, weight_decay: float) -> None:
+    """Raises ValueError for a momentum outside 0 ... 1 (at 1 old gradients would never fade) and a negative decay, or NaN."""
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum: it is {momentum}; a number from 0 on and below 1 is right")
+    if not 0 <= weight_decay < math.inf:
+        raise ValueError(f"weight_decay: it is {weight_decay}; a number from 0 on is right")
+
+
+def check_objectives(net: DagNN, der_outputs: Mapping[str, float]) -> None:
+    """Raises ValueError where der_outputs names a variable that the net has not."""
+    for name in der_outputs:
+        if name not in net.vars:
+            outputs = ", ".join(net.outputs) or "none"
+            raise ValueError(f"der_outputs: the net has no variable '{name}'; its outputs are {outputs}")
+
+
+def values(net: DagNN) -> dict[str, array.Array]:
+    """The parameters' values. Raises ValueError where one is missing, or neither float32 nor float64."""
+    found = {}
+    for param in net.params.values():
+        if param.value is None:
+            raise ValueError(f"parameter '{param.name}': it has no value; call net.init_params(rng) or load one")
+        if param.value.dtype not in (np.float32, np.float64):
+            raise ValueError(f"parameter '{param.name}': it is {param.value.dtype}; float32 or float64 is right")
+        found[param.name] = param.value
+    return found
+
+
+def check_size(net: DagNN) -> None:
+    """Raises ValueError where the parameters are more than a checkpoint holds, naming the largest, and as values does."""
+    found = values(net)
+    needed = sum(value.nbytes for value in found.values())
+    if needed + 2**20 > matwriter.LARGEST:  # names and shapes take a little too
+        name, large = max(found.items(), key=lambda item: item[1].nbytes)
+        raise ValueError(
+            f"net: its parameters take {needed / 2**30:.2f} GiB, and a checkpoint (MAT-file of version 7) holds less than "
+            f"2 GiB; the largest is '{name}' {large.shape}: narrower layers (fc_width), or float32, are right"
+        )
+
+
+def folder(exp_dir: str | os.PathLike) -> Path:
+    """The folder, made where it is absent. Raises OSError where nothing can be written there."""
+    path = Path(exp_dir)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise type(error)(f"exp_dir {path}: nothing can be written there ({error.strerror})") from error
+    return path

@@ -1,0 +1,131 @@
+"""What a training cannot do with is said before its first epoch, in one sentence that names the argument."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from dagnet.files import checkpoint
+from dagnet.layers import relu
+from dagnet.training import trainer
+from tests import little
+
+
+def untouched(indices):
+    raise AssertionError("the first epoch has begun")
+
+
+@pytest.fixture
+def refusal(tmp_path):
+    """What trainer.train says to a net and options, before it asks for a batch."""
+
+    def of(net, kind=ValueError, **options):
+        settings = {"train": range(7), "val": [7, 8], "exp_dir": tmp_path / "run", "num_epochs": 1} | options
+        with pytest.raises(kind) as refused:
+            trainer.train(net, untouched, **settings)
+        assert not hasattr(refused.value, "__notes__")  # no epoch was told of
+        return str(refused.value)
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"train": []}, "train: there is no image to train on"),
+        ({"train": [0.5]}, "train: it is a float64 array of shape (1,); a row of whole numbers is right"),
+        ({"batch_size": 0}, "batch_size: it is 0; a whole number from 1 on is right"),
+        ({"batch_size": 2.5}, "batch_size: it is 2.5; a whole number from 1 on is right"),
+        ({"num_sub_batches": 0}, "num_sub_batches: it is 0; a whole number from 1 on is right"),
+        ({"epoch_size": 0}, "epoch_size: it is 0; a whole number from 1 on is right"),
+        ({"num_epochs": -1}, "num_epochs: it is -1; a whole number from 0 on is right"),
+        ({"random_seed": -1}, "random_seed: it is -1; a whole number from 0 on is right"),
+        ({"learning_rate": []}, "learning_rate: it is []; a number from 0 on, or one for each epoch, is right"),
+        ({"learning_rate": -1}, "learning_rate: it is -1; a number from 0 on, or one for each epoch, is right"),
+        ({"momentum": 1.5}, "momentum: it is 1.5; a number from 0 on and below 1 is right"),
+        ({"momentum": -1}, "momentum: it is -1; a number from 0 on and below 1 is right"),
+        ({"momentum": np.nan}, "momentum: it is nan; a number from 0 on and below 1 is right"),
+        ({"weight_decay": -1}, "weight_decay: it is -1; a number from 0 on is right"),
+        ({"weight_decay": np.nan}, "weight_decay: it is nan; a number from 0 on is right"),
+        ({"profile": "beta99"}, "profile: 'beta99' is not known; one of beta25, master is right"),
+        (
+            {"der_outputs": {"loss": 1.0}},
+            "der_outputs: the net has no variable 'loss'; its outputs are objective, error, accuracy",
+        ),
+    ],
+)
+def test_arguments_that_do_not_fit_are_named(refusal, options, message):
+    assert refusal(little.net(), **options) == message
+
+
+def test_a_net_without_the_usual_objective_is_told_its_outputs(refusal):
+    net = little.net()
+    net.rename_var("objective", "dice")
+    assert refusal(net) == "der_outputs: the net has no variable 'objective'; its outputs are dice, error, accuracy"
+
+
+def test_a_net_without_values_is_refused(refusal):
+    net = little.net()
+    net.params["predf"].value = None
+    assert refusal(net).startswith("parameter 'predf': it has no value")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int32])
+def test_parameters_that_matlab_cannot_train_on_are_refused(refusal, dtype):
+    net = little.net()
+    net.params["predf"].value = net.params["predf"].value.astype(dtype)
+    assert refusal(net) == f"parameter 'predf': it is {np.dtype(dtype)}; float32 or float64 is right"
+
+
+@pytest.mark.parametrize(
+    ("meta", "message"),
+    [
+        ({"my key": 1}, "net.meta: field 'my key' is no MATLAB name"),
+        ({1: "one"}, "net.meta: field 1 is no MATLAB name"),
+        ({"half": np.zeros(2, np.float16)}, "net.meta.half is an array of float16; MATLAB has no such class"),
+        ({"now": {"at": object()}}, "net.meta.now.at is of Python's type object, for which MATLAB has no class"),
+    ],
+)
+def test_meta_that_no_checkpoint_can_hold_is_refused(refusal, meta, message):
+    net = little.net()
+    net.meta = meta
+    assert refusal(net).startswith(message)
+
+
+def test_a_block_that_no_checkpoint_can_name_is_refused_by_its_layer(refusal):
+    @dataclass
+    class Mine(relu.ReLU):
+        pass
+
+    net = little.net()
+    net.layers["relu1"].block = Mine()
+    assert refusal(net).startswith("layer 'relu1' cannot be saved: catalogue: the class Mine is not registered")
+
+
+def test_a_loss_whose_name_no_statistics_can_have_is_refused(refusal):
+    net = little.net()
+    net.rename_var("error", "class error")
+    assert "field 'class error' is no MATLAB name" in refusal(net)
+
+
+def test_another_loss_than_in_the_epochs_before_is_refused(refusal, tmp_path):
+    net = little.net()
+    stats = {"train": [{"num": 7.0, "time": 1.0, "objective": 0.5}], "val": []}
+    checkpoint.save(checkpoint.path_of(tmp_path / "run", 1), net, {}, stats)
+    assert "each epoch must have the same statistics, as the first one has num, time, objective" in refusal(
+        net, num_epochs=2
+    )
+
+
+def test_a_network_too_large_for_its_checkpoint_is_refused_before_the_folder_is_made(refusal, tmp_path):
+    net = little.net()
+    net.params["predf"].value = np.broadcast_to(np.float32(0), (7, 7, 4096, 4096))  # takes no memory
+    said = refusal(net)
+    assert "parameters take 3.06 GiB" in said and "the largest is 'predf' (7, 7, 4096, 4096)" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(refusal, tmp_path):
+    (tmp_path / "file").write_text("")
+    said = refusal(little.net(), OSError, exp_dir=tmp_path / "file" / "run")
+    assert said.startswith(f"exp_dir {tmp_path / 'file' / 'run'}: nothing can be written there")

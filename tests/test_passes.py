@@ -1,0 +1,82 @@
+"""One pass over images: how batches are cut, and what stops it."""
+
+import numpy as np
+import pytest
+
+from dagnet.training import passes, profile, solvers
+from tests import little, recorded
+
+
+def one_pass(net, change, *, images=range(7), kind="train", rate=0.01):
+    """A pass over the little images, with change(epoch, indices, batch) done to each batch."""
+    recipe = passes.Recipe(profile.apply(net, "beta25"), solvers.SGD(0.9), {}, 3, 2, 1e-4, {"objective": 1.0})
+    return passes.run(net, little.Changed(little.source(), change), recipe, kind, 1, np.asarray(images), rate)
+
+
+def unchanged(epoch, indices, batch):
+    pass
+
+
+# -- batches
+
+
+def test_batches_are_cut_into_interleaved_sub_batches():
+    cut = passes.plan(np.arange(7), 4, 3)
+    assert [[part.tolist() for part in batch] for batch in cut] == [[[0, 3], [1], [2]], [[4], [5], [6]]]
+
+
+def test_an_empty_sub_batch_is_left_out():
+    assert [[part.tolist() for part in batch] for batch in passes.plan(np.arange(4), 3, 2)] == [[[0, 2], [1]], [[3]]]
+
+
+@pytest.mark.parametrize("name", ["short_last_sub2", "empty_sub", "subbatch3_odd"])
+def test_sub_batches_are_those_of_matconvnet(name):
+    run = recorded.load("releases/beta25/sgd.mat")
+    (variant,) = (v for v in run["variants"] if v["name"] == name)
+    options = recorded.settings(variant["opts"])
+    sub_batches = int(options["numSubBatches"].item())
+    done = 0
+    for step in variant["steps"]:
+        calls = [c.ravel() for c in variant["batches"][done : int(step["nbatches"].item())]]
+        done += len(calls)
+        batch = np.empty(sum(map(len, calls)))
+        for s, call in enumerate(calls):
+            batch[s::sub_batches] = call
+        (cut,) = passes.plan(batch, int(options["batchSize"].item()), sub_batches)
+        assert [part.tolist() for part in cut] == [call.tolist() for call in calls]
+
+
+# -- what stops it
+
+
+def test_an_input_that_is_not_finite_is_named():
+    def poison(epoch, indices, batch):
+        batch["input"][0, 0, 0, 0] = np.nan
+
+    with pytest.raises(FloatingPointError, match="the input 'input' that get_batch gave is not finite"):
+        one_pass(little.net(), poison)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_validation_loss_that_is_not_finite_stops_too():
+    def poison(epoch, indices, batch):
+        batch["input"] *= np.float32(np.nan)
+
+    with pytest.raises(FloatingPointError) as stop:
+        one_pass(little.net(), poison, images=[7, 8, 9], kind="val")
+    assert "val batch 1 of 1" in stop.value.__notes__[0]
+
+
+def test_an_error_of_a_layer_says_in_which_batch():
+    def mislabel(epoch, indices, batch):
+        batch["label"][...] = 3
+
+    with pytest.raises(ValueError, match="a label is 3") as stop:
+        one_pass(little.net(), mislabel)
+    assert "in layer 'objective'" in stop.value.__notes__[0] and "train batch 1 of 3" in stop.value.__notes__[1]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_parameter_that_the_last_update_spoiled_stops_a_pass_that_trains():
+    with pytest.raises(FloatingPointError, match=r"parameter '\w+' of layer '\w+' is not finite after epoch 1"):
+        one_pass(little.net(), unchanged, images=[0, 1, 2], rate=1e45)
