@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a verb is imported when it is called, not before
+    from . import arguments as arguments
     from . import bench as bench
     from . import command as command
     from . import contenders as contenders

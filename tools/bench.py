@@ -6,6 +6,7 @@ are to PyTorch in the memory format in which it is faster.
 """
 
 import argparse
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -21,7 +22,7 @@ from tqdm import tqdm
 
 from dagnet.files import atomic
 
-from . import contenders
+from . import arguments, contenders
 
 TUNED_BY_HAND = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # these would make OpenBLAS slower or faster than a user's
 
@@ -29,19 +30,33 @@ TUNED_BY_HAND = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # these would make Op
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
     parser.add_argument(
-        "--rounds", type=int, default=5, metavar="N", help="processes of each contender (default %(default)s)"
+        "--rounds",
+        type=arguments.positive,
+        default=5,
+        metavar="N",
+        help="processes of each contender (default %(default)s)",
     )
     parser.add_argument(
-        "--steps", type=int, default=5, metavar="N", help="timed steps of each process (default %(default)s)"
+        "--steps",
+        type=arguments.positive,
+        default=5,
+        metavar="N",
+        help="timed steps of each process (default %(default)s)",
     )
     parser.add_argument(
-        "--threads", type=int, default=2, metavar="N", help="threads of BLAS and PyTorch (default %(default)s)"
+        "--threads",
+        type=arguments.positive,
+        default=2,
+        metavar="N",
+        help="threads of BLAS and PyTorch (default %(default)s)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
 
 
 def run(args: argparse.Namespace) -> None:
     """Measure and print the table."""
+    if args.json:
+        arguments.check_file(args.json)
     names = [n for n in contenders.CONTENDERS if not n.startswith("PyTorch") or importlib.util.find_spec("torch")]
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     turns = [name for _ in range(args.rounds) for name in names]
@@ -86,7 +101,8 @@ def _process(name: str, steps: int, threads: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "dagnet.tools.contenders", name, "--steps", str(steps)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
-        raise RuntimeError(f"bench: the process of {name} failed: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip().splitlines() or [f"it was ended with code {done.returncode} and said nothing"]
+        raise RuntimeError(f"bench: the process of {name} failed: {said[-1]}")
     return json.loads(done.stdout)
 
 

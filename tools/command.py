@@ -9,6 +9,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import NoReturn
 
 import numpy as np
 
@@ -26,13 +27,14 @@ FORESEEN = (ValueError, OSError, KeyError, RuntimeError, FloatingPointError, Mem
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `dagnet argv...`; returns the exit code."""
+    """Run `dagnet argv...`; returns the exit code. Raises SystemExit after --help, and (2) for words that it cannot parse."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = _parser(arguments).parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    warnings.showwarning = lambda message, *_, **__: print(f"dagnet: note: {message}", file=sys.stderr)
     try:
-        with np.errstate(all="ignore"):  # what is not finite the trainer finds and names
+        # errstate: what is not finite the trainer finds and names
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.showwarning = lambda message, *_, **__: print(f"dagnet: note: {message}", file=sys.stderr)
             args.run(args)
     except KeyboardInterrupt as stop:
         print(f"dagnet {args.verb}: interrupted{f'; {stop}' if str(stop) else ''}", file=sys.stderr)
@@ -52,15 +54,22 @@ def sentence(error: BaseException) -> str:
     """An error and its notes in one line."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     if isinstance(error, MemoryError):
-        text = f"out of memory ({text or 'no size known'}); a smaller batch, image or --fc-width needs less"
+        text = f"out of memory ({text or 'no size known'}); a smaller batch, image or network needs less"
     elif isinstance(error, OSError) and error.filename is not None:
         text = f"{error.filename}: {error.strerror}"
     notes = getattr(error, "__notes__", ())
-    return " ".join(" ".join([text or type(error).__name__, *notes]).split())
+    return " ".join("; ".join([text or type(error).__name__, *notes]).split())
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; argparse would put the whole usage, up to eleven lines, before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help tells more\n")
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="dagnet", description="MatConvNet's DagNN in Python.", epilog="dagnet VERB --help tells more of each."
     )
     parser.add_argument("--version", action="version", version=_version())

@@ -2,12 +2,15 @@
 
 The result is a DagNN in the layout that MatConvNet's own saveobj writes; load it in MATLAB with
     net = dagnn.DagNN.loadobj(load('NET.mat'))
+Of a checkpoint the network alone is converted, without the solver's state and the statistics.
 """
 
 import argparse
 from pathlib import Path
 
 from dagnet.files import netfile
+
+from . import arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, write, say so."""
-    if args.out.exists() and args.out.samefile(args.file):
+    arguments.check_file(args.out)
+    if args.out.exists() and args.file.exists() and args.out.samefile(args.file):
         raise ValueError(f"{args.out}: it is the file to read; another name is right, so that nothing is lost")
     net = netfile.load(args.file, canonical_names=args.canonical_names)
     netfile.save(net, args.out)

@@ -10,6 +10,8 @@ from pathlib import Path
 from dagnet.data import isic2017
 from dagnet.evaluation import assessment, scoring
 
+from . import arguments
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score, write, print the means."""
+    arguments.check_folder(args.out)
     pairs = scoring.match_masks(args.predictions, args.truth)
     samples = []
     if args.images:
@@ -46,5 +49,5 @@ def run(args: argparse.Namespace) -> None:
         title=f"{args.predictions.name} against {args.truth.name}", settings={"rule": args.rule, "images": len(pairs)}
     )
     means = assessment.assess(pairs, samples, args.out, story, rule=args.rule)
-    print(assessment.table(means))
+    print(f"{args.predictions}, {len(pairs)} images\n{assessment.table(means)}")
     print(f"report: {args.out / 'report.html'}")

@@ -27,3 +27,5 @@ def run(args: argparse.Namespace) -> None:
     net = netfile.load(args.file)
     sizes = summary.input_sizes(net, tuple(args.size) if args.size else None)
     print(summary.table(net, sizes))
+    if not sizes:
+        print("\nThe file does not say how large an input is; --size H W, such as --size 224 224, shows the sizes.")

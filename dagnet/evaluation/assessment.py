@@ -54,7 +54,7 @@ def assess(
     by_id = {sample.id: sample for sample in samples}
     masks = {pair.image: pair.prediction for pair in pairs}
     worst, best = (
-        [_picture(by_id[row.image], masks[row.image], row.scores) for row in rows if row.image in by_id]
+        [_picture(by_id[row.image], masks[row.image], row.scores, rule) for row in rows if row.image in by_id]
         for rows in scoring.worst_and_best(methods["network"], SHOWN)
     )
     for name, pictures in (("worst", worst), ("best", best)):
@@ -89,9 +89,13 @@ def table(means: Mapping[str, metrics.Scores]) -> str:
     return "\n".join(lines)
 
 
-def _picture(sample: isic2017.Sample, mask: Path, scores: metrics.Scores) -> overlay.Picture:
-    image = images.read_image(sample.image)
-    truth, prediction = (
-        None if file is None else metrics.is_lesion(scoring.read_mask(file)) for file in (sample.mask, mask)
+def _picture(sample: isic2017.Sample, mask: Path, scores: metrics.Scores, rule: metrics.Rule) -> overlay.Picture:
+    truth = None if sample.mask is None else scoring.read_mask(sample.mask)
+    if truth is not None and rule == "2017":
+        truth = (truth > 0) & (truth == truth.max())  # as scored: lesion is the larger value, even where it is 1
+    drawn = overlay.draw(
+        images.read_image(sample.image),
+        None if truth is None else metrics.is_lesion(truth),
+        metrics.is_lesion(scoring.read_mask(mask)),
     )
-    return overlay.Picture(overlay.draw(image, truth, prediction), f"{sample.id}  JA {scores.JA:.3f}")
+    return overlay.Picture(drawn, f"{sample.id}  JA {scores.JA:.3f}")

@@ -1,0 +1,124 @@
+"""dagnet convert: SimpleNN to DagNN and v7.3 to v7, computing the same; what it refuses leaves no file."""
+
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+
+from dagnet.files import checkpoint, netfile
+from dagnet.models import vgg16
+from tests.verbs import SPOILED_NETS, call, refused, segmenting_net
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    return segmenting_net(tmp_path_factory.mktemp("convert") / "net.mat")
+
+
+def output(net, size):
+    """The net's last value for a random image, in test mode."""
+    net.mode = "test"
+    net.eval({net.inputs[0]: np.random.default_rng(0).random(size, np.float32)})
+    return net.vars[net.outputs[-1]].value
+
+
+@pytest.mark.parametrize("name", ["dncnn_sigma25_v73.mat", "dncnn_sigma25_bnorm_v73.mat"])
+def test_a_simplenn_of_version_73_becomes_a_dagnn_of_version_7_that_computes_the_same(data_dir, tmp_path, capsys, name):
+    source = data_dir / "networks" / name
+    assert h5py.is_hdf5(source)
+    code, out, err = call(capsys, "convert", source, "-o", tmp_path / "a/dag.mat")
+    before, after = netfile.load(source), netfile.load(tmp_path / "a/dag.mat")
+    assert (code, err) == (0, "")
+    assert out == f"{tmp_path / 'a/dag.mat'}: {len(before.layers)} layers, {len(before.params)} parameters\n"
+    for net in (before, after):  # the one with batch normalisation ends in a loss, which wants labels
+        net.remove_layer([n for n, record in net.layers.items() if len(record.inputs) > 1])
+    assert (output(before, (16, 16, 1, 1)) == output(after, (16, 16, 1, 1))).all()
+
+
+def test_what_is_written_is_a_struct_in_saveobj_s_layout(data_dir, tmp_path, capsys):
+    call(capsys, "convert", data_dir / "networks/vdcfnet.mat", "-o", tmp_path / "dag.mat")
+    values = scipy.io.loadmat(tmp_path / "dag.mat", mat_dtype=True)
+    assert [name for name in values if not name.startswith("__")] == ["vars", "params", "layers", "meta"]
+    assert values["layers"].dtype.names == ("name", "type", "inputs", "outputs", "params", "block")
+    assert values["layers"]["type"][0, 0][0] == "dagnn.Conv"
+
+
+def test_canonical_names_are_given_when_asked_for(data_dir, tmp_path, capsys):
+    words = ["convert", data_dir / "networks/oneclick_mnist_net-epoch-50.mat", "-o", tmp_path / "dag.mat"]
+    assert call(capsys, *words)[0] == 0
+    assert netfile.load(tmp_path / "dag.mat").inputs[0] == "x0"
+    assert call(capsys, *words, "--canonical-names")[0] == 0
+    net = netfile.load(tmp_path / "dag.mat")
+    assert "input" in net.inputs and net.outputs == ["objective"] and "prediction" in net.vars
+
+
+def test_a_dagnn_stays_what_it_is(net, tmp_path, capsys):
+    assert call(capsys, "convert", net, "-o", tmp_path / "again.mat")[0] == 0
+    assert (tmp_path / "again.mat").read_bytes() == net.read_bytes()
+
+
+def test_of_a_checkpoint_the_network_is_converted(net, tmp_path, capsys):
+    loaded = netfile.load(net)
+    checkpoint.save(tmp_path / "net-epoch-1.mat", loaded, {}, {"train": [{"objective": 0.5}], "val": []})
+    assert call(capsys, "convert", tmp_path / "net-epoch-1.mat", "-o", tmp_path / "net.mat")[0] == 0
+    assert (tmp_path / "net.mat").read_bytes() == net.read_bytes()
+
+
+def test_layers_that_nobody_knows_are_kept_and_named(data_dir, tmp_path, capsys):
+    code, _, err = call(capsys, "convert", data_dir / "networks/ffdnet_gray.mat", "-o", tmp_path / "dag.mat")
+    assert code == 0 and err.startswith("dagnet: note: ") and "SubP (layer layer1, layer32)" in err
+    assert "SubP (layer layer1, layer32)" in call(capsys, "show", tmp_path / "dag.mat")[2]
+
+
+# -- what is wrong
+
+
+def test_a_function_handle_cannot_be_written_and_leaves_no_file(data_dir, tmp_path, capsys):
+    result = call(capsys, "convert", data_dir / "networks/text_small_net-epoch-1.mat", "-o", tmp_path / "dag.mat")
+    assert refused(result, "MATLAB function handle addCustomLossLayer/forward", "only MATLAB can write")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("fault", SPOILED_NETS)
+def test_a_spoiled_file_is_named_and_nothing_is_written(net, tmp_path, capsys, fault):
+    spoil, says = SPOILED_NETS[fault]
+    shutil.copy(net, tmp_path / "bad.mat")
+    spoil(tmp_path / "bad.mat")
+    (tmp_path / "out.mat").write_text("an older result")
+    assert refused(call(capsys, "convert", tmp_path / "bad.mat", "-o", tmp_path / "out.mat"), "bad.mat", says)
+    assert (tmp_path / "out.mat").read_text() == "an older result"
+    assert {path.name for path in tmp_path.iterdir()} <= {"bad.mat", "out.mat"}
+
+
+@pytest.mark.parametrize("name", ["net.mat", "./net.mat", "link.mat"])
+def test_the_file_that_is_read_is_never_written(net, tmp_path, capsys, name, monkeypatch):
+    shutil.copy(net, tmp_path / "net.mat")
+    (tmp_path / "link.mat").symlink_to(tmp_path / "net.mat")
+    monkeypatch.chdir(tmp_path)
+    assert refused(call(capsys, "convert", "net.mat", "-o", name), "it is the file to read")
+    assert (tmp_path / "net.mat").read_bytes() == net.read_bytes()
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(net, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(netfile, "load", lambda *_, **__: pytest.fail("the network was read first"))
+    (tmp_path / "file").write_text("mine")
+    assert refused(call(capsys, "convert", net, "-o", tmp_path), tmp_path, "it is a folder")
+    assert refused(call(capsys, "convert", net, "-o", tmp_path / "file/out.mat"), "file", "is a file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_layer_type_that_is_not_known_is_named_when_it_shall_run(data_dir):
+    with pytest.warns(UserWarning, match="kept but not runnable"):
+        net = netfile.load(data_dir / "networks/ffdnet_gray.mat")
+    with pytest.raises(RuntimeError, match=r"SubP"):
+        net.eval({"x0": np.zeros((8, 8, 1, 1), np.float32)})
+
+
+def test_a_network_of_this_package_needs_no_data_to_be_converted(tmp_path, capsys):
+    small = vgg16.vgg16(vgg16.CONVOLUTIONS, width=1 / 64)
+    small.init_params(np.random.default_rng(0))
+    netfile.save(small, tmp_path / "a.mat")
+    assert call(capsys, "convert", tmp_path / "a.mat", "-o", tmp_path / "b.mat")[0] == 0
+    assert (output(netfile.load(tmp_path / "b.mat"), (32, 32, 3, 1)) == output(small, (32, 32, 3, 1))).all()
