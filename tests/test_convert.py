@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import scipy.io
 
-from dagnet.files import checkpoint, netfile
+from dagnet.files import checkpoint, matfile, netfile
 from dagnet.models import vgg16
+from tests.test_simplenn import CONV, LOSS, POOL, chain
 from tests.verbs import SPOILED_NETS, call, refused, segmenting_net
 
 
@@ -45,13 +46,15 @@ def test_what_is_written_is_a_struct_in_saveobj_s_layout(data_dir, tmp_path, cap
     assert values["layers"]["type"][0, 0][0] == "dagnn.Conv"
 
 
-def test_canonical_names_are_given_when_asked_for(data_dir, tmp_path, capsys):
-    words = ["convert", data_dir / "networks/oneclick_mnist_net-epoch-50.mat", "-o", tmp_path / "dag.mat"]
-    assert call(capsys, *words)[0] == 0
-    assert netfile.load(tmp_path / "dag.mat").inputs[0] == "x0"
+def test_a_simplenn_keeps_its_layers_and_gets_canonical_names_when_asked_for(tmp_path, capsys):
+    matfile.write(tmp_path / "simple.mat", {"net": chain(CONV, POOL, LOSS)})
+    words = ["convert", tmp_path / "simple.mat", "-o", tmp_path / "dag.mat"]
+    assert call(capsys, *words)[:2] == (0, f"{tmp_path / 'dag.mat'}: 3 layers, 2 parameters\n")
+    assert netfile.load(tmp_path / "dag.mat").inputs == ["x0", "label"]
     assert call(capsys, *words, "--canonical-names")[0] == 0
     net = netfile.load(tmp_path / "dag.mat")
-    assert "input" in net.inputs and net.outputs == ["objective"] and "prediction" in net.vars
+    assert net.inputs == ["input", "label"] and net.outputs == ["objective"] and "prediction" in net.vars
+    assert list(net.layers) == ["l1", "l2", "l3"]
 
 
 def test_a_dagnn_stays_what_it_is(net, tmp_path, capsys):

@@ -117,6 +117,15 @@ def test_a_bad_image_is_named(place, tmp_path, capsys, spoil, says):
     assert not list(tmp_path.glob("masks/ISIC_0000002*"))
 
 
+@pytest.mark.parametrize("spoil", [made_text, lambda path: path.write_bytes(b"")])
+def test_a_file_that_is_no_image_is_found_before_any_work(place, tmp_path, capsys, monkeypatch, spoil):
+    monkeypatch.setattr(netfile, "load", lambda path: pytest.fail("the network was read first"))
+    shutil.copytree(place / "images", tmp_path / "images")
+    spoil(tmp_path / "images/ISIC_0000003.jpg")
+    result = call(capsys, "segment", place / "net.mat", tmp_path / "images", "-o", tmp_path / "masks")
+    assert refused(result, "ISIC_0000003.jpg")
+
+
 def test_no_image_is_said_with_the_folder(place, tmp_path, capsys):
     words = ["segment", place / "net.mat"]
     assert refused(call(capsys, *words, tmp_path, "-o", tmp_path / "masks"), tmp_path, "no image")
