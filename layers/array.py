@@ -8,7 +8,7 @@ Besides device.py and kernels/ this is the only file that knows CuPy; where CuPy
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -74,16 +74,24 @@ def channels_last(x: Array) -> Array:
 
 
 def to_numpy(x: Array) -> np.ndarray:
-    """x on the CPU; no copy where it is there already."""
-    return np.asarray(x) if isinstance(x, np.ndarray | np.generic) else x.get()
+    """x on the CPU, in the same memory order; no copy where it is there already."""
+    return np.asarray(x) if isinstance(x, np.ndarray | np.generic) else _in_memory_order(x, lambda packed: packed.get())
 
 
 def to_gpu(x: Array) -> Array:
-    """x as a CuPy array on the current GPU; no copy where it is there already. The memory order is kept.
+    """x as a CuPy array on the current GPU, in the same memory order; no copy where it is there already.
 
     Raises RuntimeError where CuPy or a GPU is missing, with the remedy.
     """
-    return cupy_module().asarray(x)
+    cupy = cupy_module()
+    return x if isinstance(x, cupy.ndarray) else _in_memory_order(np.asarray(x), cupy.asarray)
+
+
+def _in_memory_order(x: Array, move: Callable[[Array], Array]) -> Array:
+    """move(x), in x's memory order; `move` itself, CuPy's from device to device, makes C order of what is in another one."""
+    axes = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    moved = move(module_of(x).asarray(x.transpose(axes), order="C"))
+    return moved.transpose([axes.index(axis) for axis in range(x.ndim)])
 
 
 def cupy_module() -> ModuleType:

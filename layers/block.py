@@ -21,12 +21,16 @@ class Layer:
     mode             "normal" (training) or "test"; set by the net, read by DropOut, BatchNorm
     backward_uses    what backward is given as its first argument: the layer's "inputs", or its "outputs" where these
                      suffice (ReLU), so that the net may free the inputs during the forward pass
+    n_inputs         how many inputs and parameters the block takes, any of these numbers; (): the block itself judges
+    n_params
     needs_input_der  False, set by the net, where nobody asks for the inputs' derivatives (the images of a training run);
                      a block may then return None for them
     """
 
     mode: Literal["normal", "test"] = "normal"
     backward_uses: ClassVar[Literal["inputs", "outputs"]] = "inputs"
+    n_inputs: ClassVar[tuple[int, ...]] = ()
+    n_params: ClassVar[tuple[int, ...]] = ()
     needs_input_der: bool = True
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
@@ -45,6 +49,9 @@ class Layer:
     def init_params(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Fresh values of the parameters, float32."""
         return []
+
+    def join(self, layer: str) -> None:
+        """Called once when the block enters a net, with its layer's name: what is random and has no seed yet starts from it."""
 
     def attach(self, params: Sequence[Any]) -> None:
         """Called once when the layer enters a net, with its Params: the place to set their train_method."""

@@ -24,7 +24,8 @@ from .array import Array
 def forward(
     x: Array, g: Array, b: Array, *, moments: Array | None = None, epsilon: float = 1e-4
 ) -> tuple[Array, Array]:
-    """y and the moments used. Raises ValueError where g, b or moments do not fit x's channels."""
+    """y and the moments used. Raises ValueError where dtypes differ, or g, b or moments do not fit x's channels."""
+    array.check_floats("bnorm", x=x, g=g, b=b, moments=moments)
     xp = array.module_of(x, g, b, moments)
     pixels = _pixels(x)
     _check(pixels.shape[1], g, b, moments)
@@ -41,6 +42,7 @@ def backward(
     x: Array, g: Array, b: Array, dy: Array, *, moments: Array | None = None, epsilon: float = 1e-4
 ) -> tuple[Array, Array, Array, Array]:
     """dx, dg, db and the moments used; dg and db have the shapes of g and b. Raises ValueError as forward does."""
+    array.check_floats("bnorm", x=x, g=g, b=b, dy=dy, moments=moments)
     xp = array.module_of(x, g, b, dy, moments)
     pixels, dy = _pixels(x), _pixels(dy)
     _check(pixels.shape[1], g, b, moments)
@@ -94,6 +96,7 @@ class BatchNorm(block.Layer):
     epsilon: float = 1e-5
     opts: list[Any] = field(default_factory=lambda: ["NoCuDNN"])
 
+    n_inputs, n_params = (1,), (3,)
     scale_moments_by_images = True  # no annotation: it is no property of MatConvNet's
 
     def __post_init__(self) -> None:

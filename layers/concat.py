@@ -9,15 +9,15 @@ Source    MatConvNet manual, section 4.9; vl_nnconcat.m and Concat.m of 1.0-beta
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from math import isnan
 
 from . import array, block, geometry
 from .array import Array
 
 
 def forward(xs: Sequence[Array], *, dim: int = 3) -> Array:
-    """y. Raises ValueError where there is no input, or the inputs differ in another dimension than `dim`."""
+    """y. Raises ValueError where there is no input, or the inputs differ in dtype or in another dimension than `dim`."""
     xp = array.module_of(*xs)
+    array.check_floats("concat", **{f"x{i}": x for i, x in enumerate(xs, 1)})
     xs = [array.four_d(x) for x in xs]
     y = array.empty(xp, _size([x.shape for x in xs], dim), xs[0].dtype)
     for x, part in zip(xs, _parts(xs, dim), strict=True):
@@ -44,8 +44,7 @@ def _size(sizes: Sequence[block.Size], dim: int) -> tuple:
         raise ValueError("concat: no input came; at least one is right")
     axis = int(dim) - 1
     for size in sizes[1:]:
-        pairs = [pair for d, pair in enumerate(zip(size, sizes[0], strict=True)) if d != axis]
-        if any(a != b and not isnan(a) and not isnan(b) for a, b in pairs):  # NaN is a size that is not known
+        if not geometry.agree(*((*s[:axis], *s[axis + 1 :]) for s in (size, sizes[0]))):
             raise ValueError(
                 f"concat: inputs of shapes {tuple(sizes[0])} and {tuple(size)} differ beyond dimension {dim}"
             )
@@ -64,6 +63,8 @@ class Concat(block.Layer):
     """dim: 1 = H, 2 = W, 3 = C, 4 = N."""
 
     dim: int = 3
+
+    n_params = (0,)
 
     def __post_init__(self) -> None:
         self.dim = int(self.dim)

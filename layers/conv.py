@@ -86,13 +86,13 @@ def bias_derivative(dy: Array, b: Array | None) -> Array | None:
     if b is None or not b.size:
         return b
     ones = array.module_of(dy).ones(prod(dy.shape[:3]), dy.dtype)  # the sum as a product: BLAS is the faster adder
-    return (ones @ dy.reshape(len(ones), -1)).reshape(b.shape)
+    return (ones @ dy.reshape(len(ones), dy.shape[3])).reshape(b.shape)
 
 
 def filter_derivative(plan: "Plan", x: Array, dy: Array, w: Array) -> Array:
-    """dw like w, from x (N, H, W, C) and dy (N, YH, YW, K): the windows' rows, transposed, times dy."""
+    """dw like w, from x (N, H, W, C) and dy (N, YH, YW, K): the windows' rows, transposed, times dy; 0 for no images."""
     xp = array.module_of(x)
-    if plan.identity:
+    if plan.identity or not len(x):
         return xp.zeros(w.shape, x.dtype)
     padded = plan.padded(x)
     totals = []
@@ -279,6 +279,8 @@ class Conv(block.Layer):
     dilate: list[int] = field(default_factory=lambda: [1, 1])
     opts: list = field(default_factory=lambda: ["cuDNN"])
 
+    n_inputs, n_params = (1,), (1, 2)
+
     def __post_init__(self) -> None:
         self.size = [int(v) for v in [*self.size, 1, 1, 1, 1][:4]]
         self.pad = list(geometry.four(self.pad, "Conv: pad"))
@@ -311,7 +313,7 @@ class Conv(block.Layer):
 
     def output_sizes(self, input_sizes: list[block.Size]) -> list[block.Size]:
         """[(YH, YW, K, N)]."""
-        return [geometry.window_sizes(input_sizes[0], self._extent(), self.stride, self.pad, self.size[3])]
+        return [geometry.window_sizes(input_sizes[0], self._extent(), self.stride, self.pad, "conv", self.size[3])]
 
     def receptive_fields(self, inputs: int) -> list[geometry.ReceptiveField]:
         """The window's extent, stride and centre."""

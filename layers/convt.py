@@ -9,6 +9,7 @@ Groups    group g reads the input channels g*C/G ..., and makes the output chann
 Source    MatConvNet manual, section 4.2; vl_nnconvt.m of 1.0-beta25
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
@@ -68,14 +69,23 @@ def _adjoint(
     if b is not None and b.size not in (0, k * num_groups):
         raise ValueError(f"convt: b has {b.size} values; {k * num_groups} (one an output channel), or none, is right")
     upsample = geometry.positive_pair(upsample, "convt: upsample")
-    top, bottom, left, right = crop = geometry.four(crop, "convt: crop")
-    yh = upsample[0] * (h - 1) + fh - top - bottom
-    yw = upsample[1] * (width - 1) + fw - left - right
+    crop = geometry.four(crop, "convt: crop")
+    yh, yw = _enlarged((h, width), (fh, fw), upsample, crop)
+    return conv.Plan.of((yh, yw, k * num_groups, n), w, None, upsample, crop, 1)
+
+
+def _enlarged(
+    size: tuple[geometry.Length, geometry.Length], window: Sequence[int], upsample: Sequence[int], crop: Sequence[int]
+) -> tuple[geometry.Length, geometry.Length]:
+    """(YH, YW); NaN where unknown. Raises ValueError where the crop leaves nothing."""
+    top, bottom, left, right = crop
+    yh = upsample[0] * (size[0] - 1) + window[0] - top - bottom
+    yw = upsample[1] * (size[1] - 1) + window[1] - left - right
     if yh < 1 or yw < 1:
         raise ValueError(
             f"convt: crop is {list(crop)} and leaves an output of {yh} x {yw} pixels; a smaller crop is right"
         )
-    return conv.Plan.of((yh, yw, k * num_groups, n), w, None, upsample, crop, 1)
+    return yh, yw
 
 
 @dataclass
@@ -88,6 +98,8 @@ class ConvTranspose(block.Layer):
     crop: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     num_groups: int = 1
     opts: list = field(default_factory=lambda: ["cuDNN"])
+
+    n_inputs, n_params = (1,), (1, 2)
 
     def __post_init__(self) -> None:
         self.size = [int(v) for v in [*self.size, 1, 1, 1, 1][:4]]
@@ -122,10 +134,8 @@ class ConvTranspose(block.Layer):
     def output_sizes(self, input_sizes: list[block.Size]) -> list[block.Size]:
         """[(YH, YW, K*G, N)]; MatConvNet's own getOutputSizes reports K channels also where there are groups."""
         h, w, _, n = input_sizes[0]
-        (fh, fw, k, _), (top, bottom, left, right) = self.size, self.crop
-        yh = self.upsample[0] * (h - 1) + fh - top - bottom
-        yw = self.upsample[1] * (w - 1) + fw - left - right
-        return [(yh, yw, k * self.num_groups, n)]
+        yh, yw = _enlarged((h, w), self.size[:2], self.upsample, self.crop)
+        return [(yh, yw, self.size[2] * self.num_groups, n)]
 
     def receptive_fields(self, inputs: int) -> list[geometry.ReceptiveField]:
         """Fields with the stride 1/upsample (MatConvNet manual, section 3)."""

@@ -49,6 +49,8 @@ class Crop(block.Layer):
 
     crop: list[int] = field(default_factory=lambda: [0, 0])
 
+    n_inputs, n_params = (2,), (0,)
+
     def __post_init__(self) -> None:
         self.crop = list(geometry.pair(self.crop, "Crop: crop"))
 

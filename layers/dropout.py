@@ -8,6 +8,7 @@ Source    MatConvNet manual, section 4.6; vl_nndropout.m and DropOut.m of 1.0-be
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,30 +16,35 @@ from . import array, block
 from .array import Array
 
 Seed = int | np.random.SeedSequence
+Generator = np.random.Generator | Any  # or CuPy's
 
 
 def forward(
-    x: Array, rate: float = 0.5, rng: np.random.Generator | None = None, *, mask: Array | None = None
+    x: Array, rate: float = 0.5, rng: Generator | None = None, *, mask: Array | None = None
 ) -> tuple[Array, Array]:
     """y and the mask: the one given, else one drawn from rng.
 
-    Raises ValueError where the rate is not in 0 <= rate < 1, a given mask has not x's shape, or mask and rng are missing.
+    Raises ValueError where x is not float32 or float64, the rate is not in 0 <= rate < 1, a given mask has not x's shape, or
+    mask and rng are missing.
     """
+    array.check_floats("dropout", x=x)
     x = array.four_d(x)
     if mask is None:
         mask = draw(x, rate, rng)
     elif mask.shape != x.shape:
         raise ValueError(f"dropout: the mask has shape {mask.shape}; x's shape {x.shape} is right")
-    return mask * x, mask
+    xp = array.module_of(mask, x)
+    return xp.multiply(mask, x, out=xp.empty_like(x)), mask  # out: in x's memory order, which CuPy alone would not keep
 
 
 def backward(mask: Array, dy: Array) -> Array:
     """dx, from the mask that forward returned and dy."""
-    return mask * dy
+    xp = array.module_of(mask, dy)
+    return xp.multiply(mask, dy, out=xp.empty_like(dy))
 
 
-def draw(x: Array, rate: float, rng: np.random.Generator | None) -> Array:
-    """A mask for x, in its shape and dtype and on its device.
+def draw(x: Array, rate: float, rng: Generator | None) -> Array:
+    """A mask for x, in its shape and dtype, from a generator of x's module: it lives where x does.
 
     Raises ValueError where the rate is not in 0 <= rate < 1, or rng is missing.
     """
@@ -46,36 +52,56 @@ def draw(x: Array, rate: float, rng: np.random.Generator | None) -> Array:
         raise ValueError(f"dropout: rate is {rate}; a probability 0 <= rate < 1 is right")
     if rng is None:
         raise ValueError("dropout: neither a mask nor a generator rng came; one of them is right")
-    xp = array.module_of(x)
     h, w, c, n = x.shape
-    source = rng if xp is np else xp.random.default_rng(int(rng.integers(2**63)))
-    kept = source.random((n, h, w, c), np.float32).transpose(1, 2, 3, 0) >= rate
-    return kept * x.dtype.type(1 / (1 - rate))
+    kept = rng.random((n, h, w, c), np.float32) >= rate
+    return (kept * x.dtype.type(1 / (1 - rate))).transpose(1, 2, 3, 0)
 
 
 @dataclass
 class DropOut(block.Layer):
     """rate: the probability of a zero. frozen: the last mask is used again instead of a new one.
 
-    The masks come from the attribute `rng`; seed() makes them repeatable.
+    seed() decides the masks. A block that nobody seeded is seeded by its layer's name when it enters a net: so two layers of a
+    net draw different masks, and the same net, made or loaded again, the same ones. Outside a net the seed is 0.
     """
 
     rate: float = 0.5
     frozen: bool = False
 
+    n_inputs, n_params = (1,), (0,)
+
     def __post_init__(self) -> None:
         self.mask: Array | None = None
-        self.seed(0)
+        self._seed: Seed | None = None
+        self._generators: dict[str, Generator] = {}
 
     def seed(self, seed: Seed) -> None:
-        """Start the masks anew, from a number or a SeedSequence: the same seed, the same masks."""
-        self.rng = np.random.default_rng(seed)
+        """Start the masks anew, from a number or a SeedSequence: the same seed, the same masks (others on the GPU)."""
+        self._seed = seed
+        self._generators = {}
+
+    def join(self, layer: str) -> None:
+        """Seed the masks by the layer's name, where nobody has seeded them."""
+        if self._seed is None:
+            self.seed(np.random.SeedSequence(list(layer.encode())))
+
+    def _generator(self, x: Array) -> Generator:
+        """The generator on x's device: made once for a seed, and drawn from at each call."""
+        xp = array.module_of(x)
+        if xp.__name__ not in self._generators:
+            self._generators[xp.__name__] = xp.random.default_rng(self._seed or 0)
+        return self._generators[xp.__name__]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy takes along: the seed, from which its masks start anew, on either device."""
+        return self.__dict__ | {"_generators": {}}
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from x; in test mode x itself."""
         if self.mode == "test":
             return [inputs[0]]
-        y, self.mask = forward(inputs[0], self.rate, self.rng, mask=self.mask if self.frozen else None)
+        x, mask = inputs[0], self.mask if self.frozen else None
+        y, self.mask = forward(x, self.rate, self._generator(x), mask=mask)
         return [y]
 
     def backward(

@@ -5,12 +5,13 @@ Source    MatConvNet manual, section 3 (receptive fields) and vl_nnconv's size r
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan
-from typing import Any
+from math import isnan, nan
+from typing import Any, TypeVar
 
 import numpy as np
 
 Axis = tuple[float, float, float]  # size, stride and offset in one direction
+Length = TypeVar("Length", int, float)
 Numbers = int | float | Sequence[float] | Any  # a number, or a list, tuple or array of them
 
 
@@ -108,8 +109,13 @@ def extent(window: int, dilate: int = 1) -> int:
     return (window - 1) * dilate + 1
 
 
-def slide(size: int, window: int, stride: int, before: int, after: int, who: str) -> int:
-    """How many positions a window takes: floor((size + before + after - window) / stride) + 1.
+def agree(one: Sequence[float], two: Sequence[float]) -> bool:
+    """Whether two sizes are equal as far as they are known; NaN is a number that is not."""
+    return len(one) == len(two) and all(a == b or isnan(a) or isnan(b) for a, b in zip(one, two, strict=True))
+
+
+def slide(size: Length, window: int, stride: int, before: int, after: int, who: str) -> Length:
+    """How many positions a window takes: floor((size + before + after - window) / stride) + 1; NaN for a size of NaN.
 
     Raises ValueError where the window is larger than the padded input, naming `who`.
     """
@@ -126,12 +132,16 @@ def window_sizes(
     window: Sequence[int],
     stride: Sequence[int],
     pad: Sequence[int],
+    who: str,
     channels: float | None = None,
 ) -> tuple[float, float, float, float]:
-    """The size (YH, YW, channels, N) that a sliding window makes of (H, W, C, N); NaN where unknown; channels None keeps C."""
+    """The size (YH, YW, channels, N) that a sliding window makes of (H, W, C, N); NaN where unknown; channels None keeps C.
+
+    Raises ValueError as slide does, naming `who`.
+    """
     h, w, c, n = size
-    yh = (h + pad[0] + pad[1] - window[0]) // stride[0] + 1
-    yw = (w + pad[2] + pad[3] - window[1]) // stride[1] + 1
+    yh = slide(h, window[0], stride[0], pad[0], pad[1], f"{who}, vertically")
+    yw = slide(w, window[1], stride[1], pad[2], pad[3], f"{who}, horizontally")
     return yh, yw, c if channels is None else channels, n
 
 

@@ -103,6 +103,7 @@ def _prepare(
 
     Scores are laid out class by class, so that maxima and sums over few classes are as fast as over many.
     """
+    array.check_floats("loss", x=x)
     x = array.four_d(x)
     h, w, k, n = x.shape
     scores = xp.ascontiguousarray(x.transpose(2, 3, 0, 1)).reshape(k, -1)
@@ -256,6 +257,8 @@ class Loss(block.Layer):
     opts: list[Any] = field(default_factory=list)
     normalise: bool = field(default=False, metadata={"optional": True})  # a property in master alone
 
+    n_inputs, n_params = (2,), (0,)
+
     def __post_init__(self) -> None:
         self.reset()
 
@@ -290,6 +293,7 @@ class Loss(block.Layer):
         return [geometry.ReceptiveField(nan, nan, nan)] * inputs
 
     def _options(self, x: Array, c: Array) -> dict[str, Any]:
+        """The options of the function, which a subclass may let depend on the scores and labels."""
         return {"loss": self.loss, "normalise": self.normalise, **options(self.opts)}
 
     def _average(self, total: Array, count: int) -> None:

@@ -16,7 +16,8 @@ from .array import Array
 
 
 def forward(x: Array, *, param: Sequence[float] = (5, 1, 0.0001 / 5, 0.75)) -> Array:
-    """y. Raises ValueError where param is not four numbers with n >= 1."""
+    """y. Raises ValueError where x is not float32 or float64, or param not four numbers with n >= 1."""
+    array.check_floats("LRN", x=x)
     n, kappa, alpha, beta = _checked(param)
     x = array.channels_last(x)
     return x * (kappa + alpha * _window_sum(x * x, (n - 1) // 2, n // 2)) ** -beta
@@ -24,6 +25,7 @@ def forward(x: Array, *, param: Sequence[float] = (5, 1, 0.0001 / 5, 0.75)) -> A
 
 def backward(x: Array, dy: Array, *, param: Sequence[float] = (5, 1, 0.0001 / 5, 0.75)) -> Array:
     """dx. Raises ValueError as forward does."""
+    array.check_floats("LRN", x=x, dy=dy)
     n, kappa, alpha, beta = _checked(param)
     x, dy = array.channels_last(x), array.channels_last(dy)
     size = kappa + alpha * _window_sum(x * x, (n - 1) // 2, n // 2)
@@ -55,6 +57,8 @@ class LRN(block.Layer):
     """Input: x. Output: y. No parameters."""
 
     param: list[float] = field(default_factory=lambda: [5, 1, 0.0001 / 5, 0.75])
+
+    n_inputs, n_params = (1,), (0,)
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from x."""

@@ -30,6 +30,7 @@ PART_BYTES = {"numpy": 2 << 20, "cupy": 1 << 30}  # of x that backward takes at 
 
 def forward(x: Array, pool: Numbers, *, stride: Numbers = 1, pad: Numbers = 0, method: str = "max") -> Array:
     """y (YH, YW, C, N). Raises ValueError where the window does not fit or the method is unknown."""
+    array.check_floats("pool", x=x)
     x = array.four_d(x)
     rows, columns = _lines(x.shape, pool, stride, pad, method)
     pixels = array.base(x)
@@ -46,6 +47,7 @@ def backward(
 ) -> Array:
     """dx, shaped like x. Raises ValueError as forward does, and where dy has not y's shape."""
     array.module_of(x, dy)
+    array.check_floats("pool", x=x, dy=dy)
     x, dy = array.four_d(x), array.four_d(dy)
     rows, columns = _lines(x.shape, pool, stride, pad, method)
     size = (rows.positions, columns.positions, *x.shape[2:])
@@ -188,6 +190,8 @@ class Pooling(block.Layer):
     stride: list[int] = field(default_factory=lambda: [1, 1])
     opts: list = field(default_factory=lambda: ["cuDNN"])
 
+    n_inputs, n_params = (1,), (0,)
+
     def __post_init__(self) -> None:
         self.pool_size = list(geometry.positive_pair(self.pool_size, "Pooling: pool_size"))
         self.pad = list(geometry.four(self.pad, "Pooling: pad"))
@@ -210,7 +214,7 @@ class Pooling(block.Layer):
 
     def output_sizes(self, input_sizes: list[block.Size]) -> list[block.Size]:
         """[(YH, YW, C, N)]."""
-        return [geometry.window_sizes(input_sizes[0], self.pool_size, self.stride, self.pad)]
+        return [geometry.window_sizes(input_sizes[0], self.pool_size, self.stride, self.pad, "pool")]
 
     def receptive_fields(self, inputs: int) -> list[geometry.ReceptiveField]:
         """The window, its stride and centre."""

@@ -15,9 +15,10 @@ from .array import Array
 
 
 def forward(x: Array, *, leak: float = 0.0) -> Array:
-    """y, shaped like x."""
+    """y, shaped like x. Raises ValueError unless x is float32 or float64."""
+    array.check_floats("relu", x=x)
     xp = array.module_of(x)
-    y = xp.maximum(x, 0)
+    y = xp.maximum(x, 0, out=xp.empty_like(x))  # out: in x's memory order, which CuPy alone would not keep
     if leak != 0:
         below = xp.minimum(x, 0)
         below *= float(leak)
@@ -26,9 +27,10 @@ def forward(x: Array, *, leak: float = 0.0) -> Array:
 
 
 def backward(x: Array, dy: Array, *, leak: float = 0.0) -> Array:
-    """dx, from x (or from y where leak >= 0) and dy."""
-    array.module_of(x, dy)
-    slope = (x > 0).astype(dy.dtype)
+    """dx, from x (or from y where leak >= 0) and dy. Raises ValueError as forward does."""
+    array.check_floats("relu", x=x, dy=dy)
+    xp = array.module_of(x, dy)
+    slope = xp.greater(x, 0, out=xp.empty_like(dy))
     if leak != 0:
         slope *= 1 - float(leak)
         slope += float(leak)
@@ -43,6 +45,8 @@ class ReLU(block.Layer):
     use_short_circuit: bool = True
     leak: float = 0.0
     opts: list = field(default_factory=list)
+
+    n_inputs, n_params = (1,), (0,)
 
     @property
     def backward_uses(self) -> Literal["inputs", "outputs"]:  # type: ignore[override]  # here it depends on the leak

@@ -30,7 +30,8 @@ def instance_weights(c: Array, dtype: Any = np.float32) -> Array:
 def confusion(x: Array, c: Array, classes: int) -> Array:
     """M (classes, classes), as above; row: label, column: the class of the highest score, the first of equals.
 
-    Raises ValueError for labels of another size than the scores' pixels and for a label above `classes`.
+    Raises ValueError for labels of another size than the scores' pixels and, on the CPU, for a label out of range; on the GPU
+    such pixels are ignored.
     """
     xp = array.module_of(x, c)
     x, c = array.four_d(x), array.four_d(c)
@@ -43,6 +44,7 @@ def confusion(x: Array, c: Array, classes: int) -> Array:
         raise ValueError(f"SegmentationAccuracy: scores have {k} channels; at most n_classes = {classes} are right")
     if xp is np:
         loss.check_labels(c, classes)
+    c = xp.where((c >= 0) & (c <= classes), c, 0)  # bincount must not meet others, which nobody looks for on the GPU
     labels = c.transpose(2, 3, 0, 1).reshape(-1).astype(np.int64)
     found = x.transpose(2, 3, 0, 1).argmax(axis=0).reshape(-1)
     counts = xp.bincount(labels * classes + found, minlength=(classes + 1) * classes)

@@ -13,21 +13,28 @@ from .array import Array
 
 
 def forward(x: Array) -> Array:
-    """y, shaped like x, in 0 .. 1."""
+    """y, shaped like x, in 0 .. 1. Raises ValueError unless x is float32 or float64."""
+    array.check_floats("sigmoid", x=x)
     xp = array.module_of(x)
     e = xp.exp(-xp.abs(x))  # never overflows, whatever the sign of x
-    return xp.where(x >= 0, 1, e) / (1 + e)
+    above = xp.where(x >= 0, 1, e)
+    return xp.divide(above, 1 + e, out=xp.empty_like(x))  # out: in x's memory order, which CuPy alone would not keep
 
 
 def backward(x: Array, dy: Array) -> Array:
-    """dx, from x and dy."""
-    y = forward(x)
-    return dy * (y * (1 - y))
+    """dx, from x and dy. Raises ValueError as forward does."""
+    array.check_floats("sigmoid", x=x, dy=dy)
+    dx = forward(x)
+    dx *= 1 - dx
+    dx *= dy
+    return dx
 
 
 @dataclass
 class Sigmoid(block.Layer):
     """No properties."""
+
+    n_inputs, n_params = (1,), (0,)
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from x."""

@@ -13,23 +13,28 @@ from .array import Array
 
 
 def forward(x: Array) -> Array:
-    """y, shaped like x: at each pixel, positive values that sum to 1."""
+    """y, shaped like x: at each pixel, positive values that sum to 1. Raises ValueError unless x is float32 or float64."""
+    array.check_floats("softmax", x=x)
     xp = array.module_of(x)
     x = array.four_d(x)
-    y = xp.exp(x - x.max(axis=2, keepdims=True))
+    y = xp.subtract(x, x.max(axis=2, keepdims=True), out=xp.empty_like(x))  # out: in x's memory order, with CuPy too
+    xp.exp(y, out=y)
     y /= y.sum(axis=2, keepdims=True)
     return y
 
 
 def backward(x: Array, dy: Array) -> Array:
-    """dx, from x and dy."""
+    """dx, from x and dy. Raises ValueError as forward does."""
+    array.check_floats("softmax", x=x, dy=dy)
     y, dy = forward(x), array.four_d(dy)
-    return y * (dy - (dy * y).sum(axis=2, keepdims=True))
+    return array.module_of(y).multiply(y, dy - (dy * y).sum(axis=2, keepdims=True), out=y)
 
 
 @dataclass
 class SoftMax(block.Layer):
     """No properties."""
+
+    n_inputs, n_params = (1,), (0,)
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from x."""

@@ -8,21 +8,21 @@ Source    Sum.m of 1.0-beta25
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan
 
-from . import array, block
+from . import array, block, geometry
 from .array import Array
 
 
 def forward(xs: Sequence[Array]) -> Array:
-    """y. Raises ValueError where there is no input, or the shapes differ: there is no broadcasting."""
+    """y. Raises ValueError where there is no input, or shapes or dtypes differ: nothing is broadcast, nothing converted."""
     xp = array.module_of(*xs)
     if not xs:
         raise ValueError("sum: no input came; at least one is right")
+    array.check_floats("sum", **{f"x{i}": x for i, x in enumerate(xs, 1)})
     _same([x.shape for x in xs])
     if len(xs) == 1:
         return xs[0]
-    y = xs[0] + xs[1]
+    y = xp.add(xs[0], xs[1], out=xp.empty_like(xs[0]))  # out: in their memory order, which CuPy alone would not keep
     for x in xs[2:]:
         xp.add(y, x, out=y)
     return y
@@ -34,17 +34,17 @@ def backward(xs: Sequence[Array], dy: Array) -> list[Array]:
 
 
 def _same(sizes: Sequence[Sequence[float]]) -> None:
-    """Raises ValueError where sizes differ; NaN is a size that is not known."""
+    """Raises ValueError where sizes differ."""
     for size in sizes[1:]:
-        if len(size) != len(sizes[0]) or any(
-            a != b and not isnan(a) and not isnan(b) for a, b in zip(size, sizes[0], strict=True)
-        ):
+        if not geometry.agree(size, sizes[0]):
             raise ValueError(f"sum: inputs have shapes {tuple(sizes[0])} and {tuple(size)}; equal shapes are right")
 
 
 @dataclass
 class Sum(block.Layer):
     """No properties."""
+
+    n_params = (0,)
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from any number of inputs."""

@@ -139,3 +139,13 @@ def test_parameters_that_do_not_fit_the_channels_are_refused(rng):
         bnorm.backward(x, g, b[:4], x)
     with pytest.raises(ValueError, match=r"moments are \(2, 5\); \(5, 2\)"):
         bnorm.forward(x, g, b, moments=moments.T)
+
+
+def test_bytes_and_mixed_precisions_are_refused(rng):
+    x, g, b, moments = data(np, rng)
+    with pytest.raises(ValueError, match="bnorm: x is uint8, g is float64"):
+        bnorm.forward(x.astype(np.uint8), g, b)
+    with pytest.raises(ValueError, match="moments is float32; all float32"):
+        bnorm.forward(x, g, b, moments=moments.astype(np.float32))
+    with pytest.raises(ValueError, match="dy is float32; all float32"):
+        bnorm.backward(x, g, b, x.astype(np.float32))

@@ -88,3 +88,11 @@ def test_unknown_sizes_stay_unknown():
 def test_fields_are_one_pixel_unless_pixels_are_laid_side_by_side():
     assert [f.size for f in concat.Concat(3).receptive_fields(2)] == [(1, 1), (1, 1)]
     assert np.isnan(concat.Concat(1).receptive_fields(1)[0].size).all()
+
+
+def test_bytes_and_mixed_precisions_are_refused():
+    x = np.zeros((4, 3, 2, 1))
+    with pytest.raises(ValueError, match="concat: x1 is float64, x2 is float32; all float32"):
+        concat.forward([x, x.astype(np.float32)])
+    with pytest.raises(ValueError, match="concat: x1 is uint8, x2 is uint8"):
+        concat.forward([x.astype(np.uint8)] * 2)

@@ -115,6 +115,14 @@ def test_empty_filters_stand_for_the_identity(xp, rng):
     assert (y == conv.forward(x, eye, b, stride=2, pad=[1, 0, 0, 0])).all()
 
 
+def test_no_images_make_no_pixels_and_derivatives_of_zero(xp):
+    x, w, b = xp.ones((5, 6, 4, 0)), xp.ones((3, 3, 2, 6)), xp.ones((6, 1))
+    y = conv.forward(x, w, b, stride=2)
+    dx, dw, db = conv.backward(x, w, b, y, stride=2)
+    assert y.shape == (2, 2, 6, 0) and dx.shape == x.shape
+    assert dw.shape == w.shape and db.shape == b.shape and not dw.any() and not db.any()
+
+
 def test_trailing_pixels_that_no_window_reaches_get_a_gradient_of_zero(xp):
     x, w = xp.ones((5, 5, 1, 1)), xp.ones((2, 2, 1, 1))
     dx, _, db = conv.backward(x, w, None, xp.ones((2, 2, 1, 1)), stride=2)

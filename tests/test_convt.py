@@ -106,6 +106,22 @@ def test_there_is_a_bias_for_every_output_channel_of_every_group():
     assert convt.ConvTranspose([4, 4, 2, 6], num_groups=3).output_sizes([(3, 3, 6, 1)]) == [(6, 6, 6, 1)]
 
 
+def test_a_crop_that_leaves_nothing_has_no_size_and_an_unknown_size_stays_unknown():
+    block = convt.ConvTranspose([2, 2, 1, 3], crop=2)
+    with pytest.raises(ValueError, match="leaves an output of -1 x 2 pixels"):
+        block.output_sizes([(2, 5, 3, 1)])
+    ((h, w, c, n),) = block.output_sizes([(float("nan"), 5, 3, 1)])
+    assert h != h and (w, c, n) == (2, 1, 1)
+
+
+def test_no_images_make_no_pixels_and_derivatives_of_zero(xp):
+    x, w, b = xp.ones((2, 3, 3, 0)), xp.ones((2, 2, 1, 3)), xp.ones(1)
+    y = convt.forward(x, w, b, upsample=2)
+    dx, dw, db = convt.backward(x, w, b, y, upsample=2)
+    assert y.shape == (4, 6, 1, 0) and dx.shape == x.shape
+    assert dw.shape == w.shape and not dw.any() and not db.any()
+
+
 @pytest.mark.parametrize(
     ("filters", "b", "given_", "says"),
     [

@@ -32,6 +32,18 @@ def test_windows_are_counted_as_floor_says():
     assert geometry.slide(7, geometry.extent(3, 2), 1, 1, 1, "x") == 5
 
 
+def test_sizes_are_as_slide_counts_them_and_unknown_ones_stay_unknown():
+    h, w, c, n = geometry.window_sizes((7, math.nan, 3, 2), (3, 3), (2, 2), (1, 1, 0, 0), "x")
+    assert (h, c, n) == (4, 3, 2) and math.isnan(w)
+    with pytest.raises(ValueError, match="x, horizontally: its window covers 3 pixels and the padded input has 2"):
+        geometry.window_sizes((7, 2, 3, 2), (3, 3), (2, 2), (1, 1, 0, 0), "x")
+
+
+def test_sizes_agree_as_far_as_they_are_known():
+    assert geometry.agree((1, math.nan), (1, 2)) and geometry.agree((), ())
+    assert not geometry.agree((1, math.nan), (2, 2)) and not geometry.agree((1,), (1, 2))
+
+
 def test_a_chain_of_fields_is_what_vgg_16s_first_pool_sees():
     conv, pool = geometry.window_field((3, 3), (1, 1), (1, 1, 1, 1)), geometry.window_field((2, 2), (2, 2), (0,) * 4)
     field = conv.then(conv).then(pool)

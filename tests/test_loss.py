@@ -193,3 +193,17 @@ def test_a_loss_counts_one_number_an_image_and_has_no_receptive_field():
     block = loss.Loss()
     assert block.output_sizes([(3, 4, 5, 2), (3, 4, 1, 2)]) == [(1, 1, 1, 2)]
     assert all(np.isnan(field.size).all() for field in block.receptive_fields(2))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+def test_labels_may_be_of_any_type_of_number(xp, rng, dtype):
+    x, c = scores(xp, rng, np.float32), labels(xp, rng)
+    assert loss.forward(x, c.astype(dtype)) == loss.forward(x, c)
+    assert loss.backward(x, c.astype(dtype)).dtype == np.float32
+
+
+def test_scores_that_are_no_floats_are_refused(rng):
+    x, c = np.zeros(SHAPE, np.uint8), labels(np, rng)
+    for function in (loss.forward, loss.backward):
+        with pytest.raises(ValueError, match="loss: x is uint8; all float32"):
+            function(x, c)

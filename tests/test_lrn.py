@@ -69,3 +69,11 @@ def test_the_result_has_our_memory_order(xp, rng):
 def test_a_param_that_is_not_n_kappa_alpha_beta_is_refused(param):
     with pytest.raises(ValueError, match="LRN: param is"):
         lrn.forward(np.ones((1, 1, 3, 1)), param=param)
+
+
+def test_bytes_and_mixed_precisions_are_refused():
+    x = np.zeros((4, 4, 2, 1))
+    with pytest.raises(ValueError, match="LRN: x is uint8; all float32"):
+        lrn.forward(x.astype(np.uint8))
+    with pytest.raises(ValueError, match="LRN: x is float64, dy is float32"):
+        lrn.backward(x, x.astype(np.float32))

@@ -142,3 +142,12 @@ def test_the_blocks_output_size_is_the_size_of_its_output(shape, window, stride,
 def test_the_blocks_receptive_field_is_its_window():
     (field,) = pool.Pooling(pool_size=[2, 3], stride=[2, 1], pad=[0, 1, 1, 1]).receptive_fields(1)
     assert (field.size, field.stride, field.offset) == ((2, 3), (2, 1), (1.5, 1))
+
+
+@every_method
+def test_bytes_and_mixed_precisions_are_refused(method):
+    x = np.zeros((4, 4, 2, 1))
+    with pytest.raises(ValueError, match="pool: x is uint8; all float32"):
+        pool.forward(x.astype(np.uint8), 2, method=method)
+    with pytest.raises(ValueError, match="pool: x is float64, dy is float32"):
+        pool.backward(x, 4, np.zeros((1, 1, 2, 1), np.float32), method=method)

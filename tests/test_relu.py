@@ -91,3 +91,11 @@ def test_the_block_leaves_sizes_and_fields_alone():
     assert relu.ReLU().output_sizes([(4, 5, 3, 2)]) == [(4, 5, 3, 2)]
     (field,) = relu.ReLU().receptive_fields(1)
     assert (field.size, field.stride, field.offset) == ((1, 1), (1, 1), (1, 1))
+
+
+def test_bytes_and_mixed_precisions_are_refused():
+    x = np.zeros((4, 4, 2, 1))
+    with pytest.raises(ValueError, match="relu: x is uint8; all float32"):
+        relu.forward(x.astype(np.uint8))
+    with pytest.raises(ValueError, match="relu: x is float64, dy is float32"):
+        relu.backward(x, x.astype(np.float32))

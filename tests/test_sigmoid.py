@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dagnet.layers import gradcheck, sigmoid
+from dagnet.layers import array, gradcheck, sigmoid
 from tests import oracles
 
 SHAPE = (4, 5, 3, 2)
@@ -27,3 +27,16 @@ def test_values_far_from_zero_saturate_without_overflow(xp):
     x = xp.asarray([[-1e4, -200.0, 0.0, 200.0, 1e4]], np.float32)
     assert sigmoid.forward(x).tolist() == [[0, 0, 0.5, 1, 1]]
     assert sigmoid.backward(x, xp.ones_like(x)).tolist() == [[0, 0, 0.25, 0, 0]]
+
+
+def test_bytes_and_mixed_precisions_are_refused():
+    x = np.zeros((4, 4, 2, 1))
+    with pytest.raises(ValueError, match="sigmoid: x is uint8; all float32"):
+        sigmoid.forward(x.astype(np.uint8))
+    with pytest.raises(ValueError, match="sigmoid: x is float64, dy is float32"):
+        sigmoid.backward(x, x.astype(np.float32))
+
+
+def test_the_memory_order_of_the_input_is_kept(xp, rng):
+    x = array.channels_last(xp.asarray(rng.standard_normal(SHAPE)))
+    assert sigmoid.forward(x).strides == sigmoid.backward(x, x).strides == x.strides

@@ -35,3 +35,11 @@ def test_large_scores_do_not_overflow(xp):
 def test_the_memory_order_of_the_input_is_kept(xp, rng):
     x = array.channels_last(xp.asarray(rng.standard_normal(SHAPE)))
     assert softmax.forward(x).strides == softmax.backward(x, x).strides == x.strides
+
+
+def test_bytes_and_mixed_precisions_are_refused():
+    x = np.zeros((4, 4, 2, 1))
+    with pytest.raises(ValueError, match="softmax: x is uint8; all float32"):
+        softmax.forward(x.astype(np.uint8))
+    with pytest.raises(ValueError, match="softmax: x is float64, dy is float32"):
+        softmax.backward(x, x.astype(np.float32))

@@ -60,3 +60,11 @@ def test_the_blocks_output_size_is_its_inputs_size():
 
 def test_every_input_is_seen_one_pixel_at_a_time():
     assert [f.size for f in sum_.Sum().receptive_fields(3)] == [(1, 1)] * 3
+
+
+def test_bytes_and_mixed_precisions_are_refused():
+    x = np.zeros((4, 3, 2, 1))
+    with pytest.raises(ValueError, match="sum: x1 is float64, x2 is float32; all float32"):
+        sum_.forward([x, x.astype(np.float32)])
+    with pytest.raises(ValueError, match="sum: x1 is uint8, x2 is uint8"):
+        sum_.forward([x.astype(np.uint8)] * 2)

@@ -1,0 +1,51 @@
+"""dagnet.layers.array: the memory order, and what is kept of it on the way between devices."""
+
+import numpy as np
+import pytest
+
+from dagnet.layers import array
+
+
+def packed(rng):
+    """The same values in C order (filters), in N,H,W,C order (data), in Fortran's (files); a matrix's transpose."""
+    x = rng.standard_normal((3, 4, 5, 2)).astype(np.float32)
+    return [x, array.channels_last(x), np.asfortranarray(x), x.reshape(12, 10).T]
+
+
+def sparse(rng):
+    """Arrays with gaps in memory, turned round, without dimensions, without values."""
+    x = rng.standard_normal((3, 4, 5, 2)).astype(np.float32)
+    return [x[:, :, :1].transpose(2, 0, 3, 1), x[::-1, :, ::2], np.array(3.0), x[:, :, :, :0]]
+
+
+def test_channels_last_is_a_view_of_data_in_our_order_and_a_copy_of_other_data(xp, rng):
+    x = xp.asarray(rng.standard_normal((3, 4, 5, 2)))
+    y = array.channels_last(x)
+    assert (y == x).all() and y.transpose(3, 0, 1, 2).flags.c_contiguous and not xp.shares_memory(x, y)
+    assert xp.shares_memory(array.channels_last(y), y)
+
+
+def test_a_move_that_makes_c_order_keeps_the_memory_order(rng):
+    """CuPy's own moves make C order of all but C order; here np.array stands for them."""
+    for x in packed(rng) + sparse(rng):
+        y = array._in_memory_order(x, lambda values: np.array(values, order="C"))
+        assert y.shape == x.shape and np.array_equal(x, y)
+    for x in packed(rng):
+        assert array._in_memory_order(x, lambda values: np.array(values, order="C")).strides == x.strides
+
+
+def test_what_is_on_the_cpu_is_not_copied(rng):
+    assert all(array.to_numpy(x) is x for x in packed(rng) + sparse(rng))
+
+
+@pytest.mark.gpu
+def test_to_the_gpu_and_back_neither_values_nor_memory_order_change(rng):
+    try:
+        array.cupy_module()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    for x in packed(rng) + sparse(rng):
+        there = array.to_gpu(x)
+        assert array.to_gpu(there) is there and np.array_equal(array.to_numpy(there), x)
+    for x in packed(rng):
+        assert array.to_gpu(x).strides == array.to_numpy(array.to_gpu(x)).strides == x.strides
