@@ -155,12 +155,15 @@ class DagNN:
 
         der_outputs names outputs and the derivatives to start from: {"objective": 1.0} for a loss. Afterwards the results
         stand in net.vars[...].value and .der, and in net.params[...].der.
+        All that variables hold from an earlier call is forgotten first, so that no old label meets a new image. (MatConvNet
+        keeps inputs that a call does not give, and what layers made that are now skipped.)
         Raises ValueError where a name is unknown or a value does not fit, with the layer in a note.
         """
         if not inputs:
             raise ValueError("net.eval: it was given no inputs; to leave training mode write net.mode = 'test'")
-        for name, value in inputs.items():
-            self.vars[name].value = self._checked(name, value)
+        given = {self.vars[name].name: self._checked(name, value) for name, value in inputs.items()}
+        for var in self.vars.values():
+            var.value, var.der = given.get(var.name), None
         options = execution.Options(self.conserve_memory, self.accumulate_param_ders, self.input_ders)
         execution.forward(self._graph, options, derivatives=bool(der_outputs))
         if der_outputs:
@@ -188,7 +191,9 @@ class DagNN:
             xp = array.module_of(value)
             if np.shape(der) not in ((), tuple(value.shape)):
                 raise ValueError(f"der_outputs: '{name}' has shape {np.shape(der)}; a number or {value.shape} is right")
-            self.vars[name].der = array.zeros(xp, array.four_d(value).shape, value.dtype) + xp.asarray(der, value.dtype)
+            seed = array.empty(xp, array.four_d(value).shape, value.dtype)
+            seed[...] = array.four_d(xp.asarray(der, value.dtype))
+            self.vars[name].der = seed
 
     def reset(self) -> None:
         """Forget all values and derivatives but the parameters' values, and what blocks keep (averages, masks)."""
@@ -234,7 +239,11 @@ class DagNN:
     # -- sizes
 
     def get_var_sizes(self, input_sizes: Mapping[str, Sequence[int]]) -> dict[str, Size]:
-        """The size (H, W, C, N) of every variable, from those of inputs; NaN where it is unknown."""
+        """The size (H, W, C, N) of every variable, from those of inputs; NaN where it is unknown.
+
+        Raises ValueError where an input is too small or sizes do not fit, with the layer in a note. (MatConvNet counts on,
+        with sizes below 1.)
+        """
         unknown: Size = (float("nan"),) * 4
         sizes = dict.fromkeys(self.vars, unknown)
         for name, size in input_sizes.items():
@@ -244,7 +253,11 @@ class DagNN:
             record = self.layers[name]
             if isinstance(record.block, catalogue.Unknown):
                 continue
-            made = record.block.output_sizes([sizes[v] for v in record.inputs])
+            came = [sizes[v] for v in record.inputs]
+            with execution.named(record, came):
+                execution.check_count("inputs", record.inputs, record.block.n_inputs)
+                made = record.block.output_sizes(came)
+                execution.check_count("outputs", record.outputs, (len(made),))
             sizes.update(zip(record.outputs, made, strict=True))
         return sizes
 

@@ -1,6 +1,7 @@
 """Running a graph forward and backward, and freeing what is not needed any more.
 
 Forward   layers run in execution order; a layer that lacks an input is skipped (a loss without labels), as in MatConvNet.
+          Its outputs have no value then: DagNN.eval forgets those of earlier calls, which MatConvNet lets stand.
 Backward  layers run in reverse. Where several layers read one variable or parameter, their derivatives are added.
 Memory    With conserve_memory a variable's value goes when its last reader has run, unless it is precious or backward needs
           it; its derivative and value go when its maker's backward begins. The values of the net's outputs stay: MatConvNet
@@ -9,11 +10,13 @@ Source    matlab/+dagnn/@DagNN/eval.m and matlab/+dagnn/Layer.m (forwardAdvanced
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from dagnet.graph import Graph, LayerRecord
+from dagnet.layers import array
 from dagnet.layers.array import Array
 
 
@@ -32,17 +35,20 @@ def forward(graph: Graph, options: Options, *, derivatives: bool) -> None:
     spared = _needed_by_backward(graph) if derivatives else set()
     for name in graph.order:
         record = graph.layers[name]
-        inputs = [graph.vars[v].held["value"] for v in record.inputs]
+        inputs: list[Any] = [graph.vars[v].held["value"] for v in record.inputs]
         for v in record.inputs:
             unread[v] -= 1
         if any(value is None for value in inputs):
             continue
-        params = _param_values(graph, record)
+        with named(record, [value.shape for value in inputs]):
+            check_count("inputs", record.inputs, record.block.n_inputs)
+            check_count("params", record.params, record.block.n_params)
+            params = _param_values(graph, record)
+            outputs = record.block.forward(inputs, params)
+            check_count("outputs", record.outputs, (len(outputs),))
         for v in record.inputs:
             if options.conserve_memory and not unread[v] and v not in spared and not graph.vars[v].precious:
                 graph.vars[v].free("value", f"after layer '{name}' had read it")
-        with _named(record, inputs):
-            outputs = record.block.forward(inputs, params)
         for v, value in zip(record.outputs, outputs, strict=True):
             graph.vars[v].put("value", value)
 
@@ -57,7 +63,7 @@ def backward(graph: Graph, options: Options) -> None:
         if any(der is None for der in der_outputs):
             continue
         used = record.inputs if record.block.backward_uses == "inputs" else record.outputs
-        values = [graph.vars[v].held["value"] for v in used]
+        values: list[Any] = [graph.vars[v].held["value"] for v in used]
         if any(value is None for value in values):
             continue
         for var in makers:
@@ -65,8 +71,10 @@ def backward(graph: Graph, options: Options) -> None:
                 for what in ("value", "der") if var.fanout else ("der",):
                     var.free(what, f"when layer '{name}' had passed it back")
         record.block.needs_input_der = options.input_ders or any(graph.vars[v].fanin for v in record.inputs)
-        with _named(record, values):
+        with named(record, [value.shape for value in values]):
             der_inputs, der_params = record.block.backward(values, _param_values(graph, record), der_outputs)
+            check_count("inputs", record.inputs, (len(der_inputs),))
+            check_count("params", record.params, (len(der_params),))
         for v, der in zip(record.inputs, der_inputs, strict=True):
             var = graph.vars[v]
             var.put("der", der if not seen["var", v] else _added(var.held["der"], der))
@@ -82,7 +90,8 @@ def _added(sum_so_far: Array | None, der: Array | None) -> Array | None:
     """The sum, in a new array: blocks may hand the same array to several inputs."""
     if sum_so_far is None or der is None:
         return der if sum_so_far is None else sum_so_far
-    return sum_so_far + der
+    xp = array.module_of(sum_so_far, der)
+    return xp.add(sum_so_far, der, out=xp.empty_like(der))  # in der's memory order, which CuPy would not keep
 
 
 def _needed_by_backward(graph: Graph) -> set[str]:
@@ -104,13 +113,21 @@ def _param_values(graph: Graph, record: LayerRecord) -> list[Array]:
     return values
 
 
+def check_count(what: str, names: Sequence[str], right: Sequence[int]) -> None:
+    """Raises ValueError unless the layer names as many inputs, outputs or params as its block has; () lets any number pass."""
+    if right and len(names) not in right:
+        raise ValueError(
+            f"{what}: the layer names {len(names)} ({', '.join(names)}); its block has {' or '.join(map(str, right))}"
+        )
+
+
 @contextmanager
-def _named(record: LayerRecord, values: list[Array | None]) -> Iterator[None]:
-    """Let an error from a block say in which layer it arose, and with what shapes."""
+def named(record: LayerRecord, sizes: Sequence[Sequence[float]]) -> Iterator[None]:
+    """Let an error from a block say in which layer it arose, and with what sizes of its inputs (or outputs)."""
     try:
         yield
     except Exception as error:
-        names = record.inputs if len(record.inputs) == len(values) else record.outputs
-        shapes = ", ".join(f"'{n}' {v.shape}" for n, v in zip(names, values, strict=False) if v is not None)
+        names = record.inputs if len(record.inputs) == len(sizes) else record.outputs
+        shapes = ", ".join(f"'{n}' {tuple(size)}" for n, size in zip(names, sizes, strict=False))
         error.add_note(f"in layer '{record.name}' ({type(record.block).__name__}), input {shapes}")
         raise

@@ -5,8 +5,8 @@ Source    matlab/+dagnn/@DagNN/rebuild.m, addLayer.m, renameVar.m of 1.0-beta25
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
 from dagnet.layers.array import Array
 from dagnet.layers.block import Layer
@@ -136,13 +136,17 @@ class Graph:
             del self.layers[record.name]
             self.rebuild()
             raise
+        record.block.join(record.name)
         record.block.attach([self.params[p] for p in record.params])
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove layers, and the variables and parameters that no layer mentions any more."""
-        for name in list(names):
-            self.layers[name]
-            del self.layers[name]
+        """Remove layers, and the variables and parameters that no layer mentions any more.
+
+        Raises KeyError for a name that the net does not have; then all layers stay.
+        """
+        records = [self.layers[name] for name in names]  # all are found before the first one goes
+        for record in records:
+            self.layers.pop(record.name, None)
         self.rebuild()
 
     def connect(self, layer: str, what: str, names: Sequence[str]) -> None:
@@ -158,21 +162,29 @@ class Graph:
             raise
 
     def rename(self, table: Table, old: str, new: str) -> None:
-        """Rename in place. A variable given the name of another one is merged with it: so layers are spliced out."""
+        """Rename in place. A variable given the name of another one is merged with it: so layers are spliced out.
+
+        Raises ValueError, and changes nothing, where the name of a layer or parameter is taken or a merger closes a cycle.
+        """
         entry = table[old]
         if old == new:
             return
         if new in table and table is not self.vars:
             raise ValueError(f"{table.kind} '{old}': the net has a {table.kind} '{new}' already; another name is right")
+        fields = {"layer": (), "variable": ("inputs", "outputs"), "parameter": ("params",)}[table.kind]
+        changes: list[tuple[LayerRecord, dict[str, Any]]] = [
+            (record, {what: [new if n == old else n for n in getattr(record, what)] for what in fields})
+            for record in self.layers.values()
+        ]
+        execution_order({record.name: replace(record, **names) for record, names in changes})
         entries = [e for e in table.values() if not (e is entry and new in table)]
         if new not in table:
             entry.name = new
         table.clear()
         table.update((e.name, e) for e in entries)
-        fields = {"layer": (), "variable": ("inputs", "outputs"), "parameter": ("params",)}[table.kind]
-        for record in self.layers.values():
-            for what in fields:
-                setattr(record, what, [new if n == old else n for n in getattr(record, what)])
+        for record, names in changes:
+            for what, value in names.items():
+                setattr(record, what, value)
         self.rebuild()
 
     def rebuild(self) -> None:

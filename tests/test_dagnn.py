@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dagnet import DagNN
-from dagnet.layers import array, concat, conv, dropout, loss, relu
+from dagnet.layers import array, concat, conv, dropout, loss, pool, relu
 from dagnet.layers import sum as sum_layer
 
 
@@ -132,6 +132,62 @@ def test_a_layer_that_lacks_an_input_is_skipped(rng):
     assert net.vars["prediction"].value.shape == (6, 5, 3, 2) and net.vars["objective"].value is None
 
 
+def test_what_an_earlier_call_left_behind_is_forgotten(rng):
+    net = small_net()
+    net.conserve_memory = False
+    net.eval(batch(rng), {"objective": 1})
+    larger = {"input": rng.standard_normal((8, 9, 2, 3), np.float32)}
+    net.eval(larger)  # the labels of the call before, of another size, are no input of this one
+    assert net.vars["prediction"].value.shape == (8, 9, 3, 3)
+    assert net.vars["objective"].value is None and net.vars["label"].value is None
+    with pytest.raises(ValueError, match="variable 'objective' has no value"):
+        net.eval(larger, {"objective": 1})
+
+
+def test_derivatives_start_from_those_that_this_call_names_alone(rng):
+    net, inputs = small_net(), batch(rng)
+    net.vars["objective"].precious = True
+    net.eval(inputs, {"objective": 1})
+    net.eval(inputs, {"prediction": 0})
+    assert net.vars["objective"].der is None
+    assert all(not param.der.any() for param in net.params.values())
+
+
+def test_a_variable_in_the_middle_of_the_net_can_be_given(rng):
+    net = small_net()
+    x2 = rng.standard_normal((6, 5, 4, 2), np.float32)
+    net.eval({"x2": x2})
+    wanted = conv.forward(x2, net.params["conv2f"].value, net.params["conv2b"].value)
+    assert np.array_equal(net.vars["prediction"].value, wanted)
+
+
+def test_a_layers_other_outputs_are_made_from_then_on(rng):
+    net = small_net()
+    net.set_layer_outputs("relu1", "z")
+    assert net.inputs == ["input", "x2", "label"] and net.outputs == ["objective", "z"]
+    net.eval({"input": batch(rng)["input"]})
+    assert net.vars["z"].value.min() == 0 and net.vars["prediction"].value is None
+    with pytest.raises(ValueError, match="cycle"):
+        net.set_layer_outputs("relu1", "input")
+    assert net.layers["relu1"].outputs == ["z"] and net.outputs == ["objective", "z"]
+
+
+def test_a_layers_other_params_are_used_from_then_on_and_those_that_nobody_uses_go(rng):
+    net, inputs = small_net(), batch(rng)
+    net.set_layer_params("conv2", ["conv2f", "shift"])
+    assert list(net.params) == ["conv1f", "conv1b", "conv2f", "shift"] and net.params["shift"].fanout == 1
+    net.params["shift"].value = np.float32([[1], [2], [3]])
+    net.vars["prediction"].precious = True
+    net.eval(inputs, {"objective": 1})
+    shifted = net.vars["prediction"].value
+    net.set_layer_params("conv2", "conv2f")
+    net.eval(inputs, {"objective": 1})
+    np.testing.assert_allclose(
+        shifted - net.vars["prediction"].value, np.broadcast_to([[1], [2], [3]], (6, 5, 3, 2)), atol=1e-5
+    )
+    assert list(net.params) == ["conv1f", "conv1b", "conv2f"]
+
+
 def test_the_inputs_derivative_is_left_out_where_nobody_asks(rng):
     net = small_net()
     net.input_ders = False
@@ -172,6 +228,47 @@ def test_an_error_in_a_layer_names_the_layer_and_its_input():
     with pytest.raises(ValueError, match="conv") as caught:
         net.eval({"input": np.zeros((3, 3, 5, 1), np.float32)})
     assert caught.value.__notes__ == ["in layer 'conv1' (Conv), input 'input' (3, 3, 5, 1)"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "what", "names", "says"),
+    [
+        ("relu1", "inputs", ["x1", "input"], "inputs: the layer names 2 (x1, input); its block has 1"),
+        ("relu1", "outputs", ["x2", "y"], "outputs: the layer names 2 (x2, y); its block has 1"),
+        ("relu1", "params", ["conv1b"], "params: the layer names 1 (conv1b); its block has 0"),
+        ("conv2", "inputs", [], "inputs: the layer names 0 (); its block has 1"),
+        (
+            "conv2",
+            "params",
+            ["conv2f", "conv2b", "conv1b"],
+            "params: the layer names 3 (conv2f, conv2b, conv1b); its block has 1 or 2",
+        ),
+    ],
+)
+def test_a_layer_with_too_many_or_too_few_names_is_refused_by_name(rng, layer, what, names, says):
+    net = small_net()
+    {"inputs": net.set_layer_inputs, "outputs": net.set_layer_outputs, "params": net.set_layer_params}[what](
+        layer, names
+    )
+    with pytest.raises(ValueError) as caught:
+        net.eval(batch(rng))
+    assert str(caught.value) == says
+    assert caught.value.__notes__[0].startswith(f"in layer '{layer}' (")
+
+
+@pytest.mark.parametrize(
+    ("ders", "says"), [(([], []), "inputs: .*its block has 0"), (([None], [1, 2]), "params: .*has 2")]
+)
+def test_a_block_that_returns_too_few_or_too_many_derivatives_is_named(ders, says):
+    class Hasty(relu.ReLU):
+        def backward(self, inputs, params, der_outputs):
+            return ders
+
+    net = DagNN()
+    net.add_layer("hasty", Hasty(), "x", "y")
+    with pytest.raises(ValueError, match=says) as caught:
+        net.eval({"x": np.ones((1, 1, 1, 1))}, {"y": 1})
+    assert caught.value.__notes__[0].startswith("in layer 'hasty' (Hasty)")
 
 
 def test_a_parameter_without_value_is_named():
@@ -222,6 +319,35 @@ def test_sizes_are_those_that_eval_makes(rng):
         if name != "objective":  # one number, of which MatConvNet's Loss says [1 1 1 N]
             assert sizes[name] == var.value.shape, name
     assert sizes["objective"] == (1, 1, 1, 2)
+
+
+def test_an_input_too_small_for_a_layer_has_no_sizes_and_the_layer_is_named():
+    net = DagNN()
+    net.add_layer("pool", pool.Pooling(pool_size=[2, 2], stride=[2, 2]), "input", "x")
+    net.add_layer("conv", conv.Conv([3, 3, 2, 4]), "x", "y", ["f", "b"])
+    with pytest.raises(ValueError, match="its window covers 3 pixels and the padded input has 2") as caught:
+        net.get_var_sizes({"input": (4, 8, 2, 1)})
+    assert caught.value.__notes__ == ["in layer 'conv' (Conv), input 'x' (2, 4, 2, 1)"]
+    assert all(np.isnan(net.get_var_sizes({})["y"][:2]))
+
+
+def test_two_dropouts_of_a_net_draw_different_masks_and_the_same_net_made_again_the_same():
+    def masks():
+        net = DagNN()
+        for name, source in (("drop1", "x"), ("drop2", "x"), ("seeded", "x")):
+            block = dropout.DropOut()
+            if name == "seeded":
+                block.seed(7)
+            net.add_layer(name, block, source, name)
+        net.eval({"x": np.ones((20, 20, 3, 1))})
+        return [net.layers[name].block.mask for name in net.layers]
+
+    first, second, seeded = masks()
+    assert (first != second).any()
+    assert all(np.array_equal(a, b) for a, b in zip((first, second, seeded), masks(), strict=True))
+    alone = dropout.DropOut()
+    alone.seed(7)
+    assert np.array_equal(alone.forward([np.ones((20, 20, 3, 1))], [])[0], seeded)
 
 
 def test_a_receptive_field_is_where_the_derivative_is_not_zero(rng):

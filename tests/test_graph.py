@@ -69,6 +69,32 @@ def test_removing_a_layer_takes_along_what_only_it_used():
     assert list(g.layers) == ["a"] and list(g.vars) == ["x", "y"] and list(g.params) == ["w"]
 
 
+def test_one_unknown_name_among_those_to_remove_leaves_every_layer_in_place():
+    g = graph(layer("a", "x", "y", ["w"]), layer("b", "y", "z"))
+    with pytest.raises(KeyError, match="no layer 'c'"):
+        g.remove(iter(["b", "c"]))
+    assert g.order == list(g.layers) == ["a", "b"] and list(g.vars) == ["x", "y", "z"]
+    g.remove(["b", "b"])
+    assert g.order == ["a"]
+
+
+@pytest.mark.parametrize(("name", "what", "names"), [("b", "outputs", ["x"]), ("a", "inputs", ["z", "x"])])
+def test_a_connection_that_closes_a_cycle_is_taken_back_with_all_counts(name, what, names):
+    g = graph(layer("a", "x", "y", ["w"]), layer("b", "y", "z"))
+    before = {v.name: (v.fanin, v.fanout) for v in g.vars.values()}
+    with pytest.raises(ValueError, match="layers a, b: they form a cycle"):
+        g.connect(name, what, names)
+    assert (g.layers["a"].inputs, g.layers["b"].outputs) == (["x"], ["z"])
+    assert g.order == ["a", "b"] and {v.name: (v.fanin, v.fanout) for v in g.vars.values()} == before
+
+
+def test_a_merger_of_variables_that_closes_a_cycle_changes_nothing():
+    g = graph(layer("a", "x", "y"), layer("b", "y", "z"))
+    with pytest.raises(ValueError, match="layers a, b: they form a cycle"):
+        g.rename(g.vars, "z", "x")
+    assert list(g.vars) == ["x", "y", "z"] and g.layers["b"].outputs == ["z"] and g.vars["x"].fanin == 0
+
+
 def test_a_duplicate_layer_name_is_refused():
     g = graph(layer("a", "x", "y"))
     with pytest.raises(ValueError, match="layer 'a': the net has a layer of that name"):
