@@ -26,7 +26,7 @@ from . import array, block, geometry
 from .array import Array
 from .geometry import Numbers
 
-PART_BYTES = {"numpy": 4 << 20, "cupy": 256 << 20}  # of window rows made at a time; the best of a sweep from 1 to 64 MB
+PART_BYTES = {"numpy": 4 << 20, "cupy": 256 << 20}  # of window rows made at a time; on a CPU the best of 1 to 32 MB
 
 
 def forward(

@@ -286,3 +286,29 @@ def test_gpu_without_cupy_says_what_to_install(train):
     if importlib.util.find_spec("cupy"):
         pytest.skip("CuPy is installed")
     assert refused(train("--gpu"), "CuPy is not installed", "cuda13x")
+
+
+@pytest.mark.parametrize("text", ["fast", "1e-3x-1,1", ",", "1e-3x0"])
+def test_a_list_of_rates_that_is_none_is_refused_with_an_example(train, text):
+    assert refused(train("--learning-rate", text), "rates such as 1e-3 or 1e-3x8,1e-4 are right")
+
+
+def test_each_epoch_trains_at_its_own_rate(data, tmp_path, capsys):
+    words = ["train", "--data", data, "-o", tmp_path, *SMALL, "--no-evaluation", "--epochs", 3]
+    assert call(capsys, *words, "--learning-rate", "1e-2x2, 1e-3")[0] == 0
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["learning_rate"] for line in log if line["set"] == "train"] == [1e-2, 1e-2, 1e-3]
+
+
+def test_a_zoom_that_would_do_nothing_is_refused(train):
+    assert refused(train("--zoom", 1.2), "--zoom: it is 1.2 and acts with --augment alone")
+
+
+def test_no_epochs_are_refused(train):
+    assert refused(train("--epochs", 0), "--epochs")
+
+
+def test_a_damaged_settings_file_is_named(train, tmp_path):
+    assert train("--no-evaluation")[0] == 0
+    (tmp_path / "run/settings.json").write_text("{")
+    assert refused(train(), "settings.json", "damaged")

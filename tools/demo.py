@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dagnet.data import phantom
 
-from . import train
+from . import arguments, train
 
 IMAGES = {"Training": 480, "Validation": 40, "Test_v2": 100}
 SIDE = 128  # of the generated images; the network sees them at --image-size
@@ -19,7 +19,7 @@ SIDE = 128  # of the generated images; the network sees them at --image-size
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default %(default)s")
-    parser.add_argument("--epochs", type=int, default=7, metavar="N", help="default %(default)s")
+    parser.add_argument("--epochs", type=arguments.positive, default=7, metavar="N", help="default %(default)s")
     parser.add_argument("--gpu", action="store_true", help="compute on the GPU")
 
 

@@ -13,6 +13,7 @@ Without further options the settings are the paper's: 384x384, batch 6, momentum
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -27,6 +28,8 @@ from dagnet.evaluation import assessment, scoring, segmentation
 from dagnet.files import atomic, simplenn
 from dagnet.models import lesion_fcn
 from dagnet.training import profile, trainer
+
+from . import arguments
 
 UNSEEN = ("Validation", "Test_v2")
 NO_MATTER = ("data", "out", "epochs", "learning_rate", "gpu", "no_evaluation", "sub_batches", "run", "verb", "debug")
@@ -43,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="imagenet-vgg-verydeep-16.mat (31 or 37 layers); without: random values",
     )
     add("-o", "--out", type=Path, default=Path("runs/lesion_fcn"), metavar="DIR", help="default %(default)s")
-    add("--epochs", type=int, default=20, metavar="N", help="default %(default)s")
+    add("--epochs", type=arguments.positive, default=20, metavar="N", help="default %(default)s")
     add(
         "--learning-rate",
         type=rates,
@@ -76,11 +79,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def rates(text: str) -> list[float]:
-    """ "1e-3x2,1e-4" as [1e-3, 1e-3, 1e-4]."""
+    """ "1e-3x2,1e-4" as [1e-3, 1e-3, 1e-4]. Raises argparse.ArgumentTypeError for what is no such list."""
     out: list[float] = []
     for part in text.split(","):
-        rate, _, count = part.partition("x")
-        out += [float(rate)] * int(count or 1)
+        match = re.fullmatch(r"([^x]+)(?:x([1-9]\d*))?", part.strip())
+        try:
+            out += [float(match[1])] * int(match[2] or 1) if match else [float("no number")]
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"it is {text!r}; rates such as 1e-3 or 1e-3x8,1e-4 are right") from None
     return out
 
 
@@ -92,6 +98,8 @@ def run(args: argparse.Namespace) -> None:
         )
     if args.seed < 0:
         raise ValueError(f"--seed: it is {args.seed}; a whole number from 0 on is right")
+    if args.zoom != 1 and not args.augment:
+        raise ValueError(f"--zoom: it is {args.zoom:g} and acts with --augment alone; give both or neither")
     settings = _settings(args)
     net = _network(args)
     splits = {split: _samples(args, split) for split in ("Training", *UNSEEN)}
@@ -196,7 +204,12 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
     settings = {name: str(v) if isinstance(v, Path) else v for name, v in sorted(vars(args).items()) if name != "run"}
     file = args.out / "settings.json"
     if file.exists() and _checkpoints(args.out):
-        before = json.loads(file.read_text())
+        try:
+            before = json.loads(file.read_text())
+        except ValueError as error:
+            raise ValueError(
+                f"{file}: it is damaged ({error}); another --out is right, or the file as it was"
+            ) from error
         other = [n for n in settings if n not in NO_MATTER and n in before and before[n] != settings[n]]
         if other:
             name = other[0]
