@@ -170,7 +170,7 @@ def test_images_without_truth_are_segmented_and_not_scored(data, train, tmp_path
         ("--fc-width 0", "fc_width is 0"),
         ("--width 0", "width is 0.0"),
         ("--seed -1", "--seed: it is -1"),
-        ("--epochs -1", "num_epochs"),
+        ("--epochs -1", "--epochs"),
         ("--epoch-size 0", "epoch_size"),
         ("--batch-size 0", "batch_size"),
         ("--sub-batches 0", "num_sub_batches"),
