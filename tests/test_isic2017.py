@@ -15,16 +15,16 @@ def _write(path, pixels, **options):
 
 @pytest.fixture
 def data(tmp_path, rng):
-    return tmp_path / "ISIC-2017_Training_Data"
+    return tmp_path / "isic" / "ISIC-2017_Training_Data"
 
 
 @pytest.fixture
 def truth(tmp_path):
-    return tmp_path / "ISIC-2017_Training_Part1_GroundTruth"
+    return tmp_path / "isic" / "ISIC-2017_Training_Part1_GroundTruth"
 
 
 @pytest.fixture
-def challenge(data, truth, tmp_path, rng):
+def challenge(data, truth, rng):
     """Three good images (20 x 30) with masks, beside them what the challenge's archive also holds."""
     for i in range(3):
         _write(data / f"ISIC_000000{i}.jpg", rng.integers(0, 256, (20, 30, 3), dtype=np.uint8))
@@ -33,7 +33,7 @@ def challenge(data, truth, tmp_path, rng):
         _write(truth / f"ISIC_000000{i}_{ending}.png", _disc())
     (data / "ISIC-2017_Training_Data_metadata.csv").write_text("image_id,age\n")
     (data / "._ISIC_0000000.jpg").write_bytes(b"what macOS leaves")
-    return tmp_path
+    return data.parent
 
 
 def _disc(value=255, shape=(20, 30)):
