@@ -13,7 +13,6 @@ Without further options the settings are the paper's: 384x384, batch 6, momentum
 
 import argparse
 import json
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -82,11 +81,14 @@ def rates(text: str) -> list[float]:
     """ "1e-3x2,1e-4" as [1e-3, 1e-3, 1e-4]. Raises argparse.ArgumentTypeError for what is no such list."""
     out: list[float] = []
     for part in text.split(","):
-        match = re.fullmatch(r"([^x]+)(?:x([1-9]\d*))?", part.strip())
+        rate, times, count = part.strip().partition("x")
         try:
-            out += [float(match[1])] * int(match[2] or 1) if match else [float("no number")]
+            repeated = [float(rate)] * (int(count) if times else 1)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"it is {text!r}; rates such as 1e-3 or 1e-3x8,1e-4 are right") from None
+            repeated = []
+        if not repeated:
+            raise argparse.ArgumentTypeError(f"it is {text!r}; rates such as 1e-3 or 1e-3x8,1e-4 are right")
+        out += repeated
     return out
 
 
