@@ -37,7 +37,8 @@ setup(
     extras_require={
         "cuda12x": ["cupy-cuda12x>=14"],
         "cuda13x": ["cupy-cuda13x>=14"],
-        "test": ["pytest>=8", "hypothesis>=6.100"],  # hypothesis: layers over random shapes
+        # hypothesis: layers over random shapes; setuptools: builds the wheel that test_house looks into
+        "test": ["pytest>=8", "hypothesis>=6.100", "setuptools>=77"],
     },
     entry_points={"console_scripts": ["dagnet = dagnet.tools.command:main"]},
 )

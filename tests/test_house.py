@@ -71,8 +71,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         str(ROOT),
     ]
     done = subprocess.run(build, capture_output=True, text=True)
-    if "setuptools" in done.stderr and "BackendUnavailable" in done.stderr:
-        pytest.skip("no setuptools here to build a wheel with")
     assert done.returncode == 0, done.stderr
     (path,) = folder.glob("*.whl")
     return zipfile.ZipFile(path).namelist()
