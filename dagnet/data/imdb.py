@@ -87,13 +87,12 @@ def load(
     cache_dir: Path | str,
     *,
     on_bad: isic2017.OnBad = "error",
-    workers: int | None = None,
 ) -> Imdb:
     """The database of two sets at size x size, from cache_dir or made now, with a progress bar in a terminal.
 
     Images are resized bicubically with antialiasing (in floating point, rounded once), masks by nearest neighbour; both
     lose their aspect, as in the paper. A bad file (see isic2017.read) is an error, raised after all files were looked
-    at, or with on_bad="skip" is logged and belongs to no set. workers: threads, by default one a processor.
+    at, or with on_bad="skip" is logged and belongs to no set.
     Raises ValueError naming the bad file, and OSError where cache_dir cannot be written.
     """
     if size < 1:
@@ -104,7 +103,7 @@ def load(
     for name, number, samples in (("train", TRAIN, train), ("val", VAL, val)):
         if samples:
             _refuse_without_mask(samples)
-            arrays.append(_resized(name, list(samples), size, folder, workers))
+            arrays.append(_resized(name, list(samples), size, folder))
             sets.append(np.where(_good(arrays[-1], samples, on_bad), number, 0).astype(np.uint8))
     if not arrays:
         raise ValueError("imdb: no samples at all; give at least one training image")
@@ -140,11 +139,11 @@ def _refuse_without_mask(samples: Iterable[isic2017.Sample]) -> None:
             raise ValueError(f"{sample.image}: no mask given for this image; training and validation need one")
 
 
-def _resized(name: str, samples: list[isic2017.Sample], size: int, folder: Path, workers: int | None) -> np.ndarray:
+def _resized(name: str, samples: list[isic2017.Sample], size: int, folder: Path) -> np.ndarray:
     """The set's cache, memory-mapped; made first where it is not there."""
     path = folder / f"{name}-{size}-{_key(samples, size)}.npy"
     if not path.exists():
-        _make(path, samples, size, workers)
+        _make(path, samples, size)
     return np.load(path, mmap_mode="r")
 
 
@@ -157,17 +156,17 @@ def _key(samples: Iterable[isic2017.Sample], size: int) -> str:
     return hashlib.sha256(json.dumps(everything).encode()).hexdigest()[:16]
 
 
-def _make(path: Path, samples: list[isic2017.Sample], size: int, workers: int | None) -> None:
+def _make(path: Path, samples: list[isic2017.Sample], size: int) -> None:
     """Write the cache, in the samples' order."""
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(samples), size, size, 4)}
     with atomic.replacing(path) as part, part.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        _write_all(file, samples, size, workers)
+        _write_all(file, samples, size)
 
 
-def _write_all(file: BinaryIO, samples: list[isic2017.Sample], size: int, workers: int | None) -> None:
+def _write_all(file: BinaryIO, samples: list[isic2017.Sample], size: int) -> None:
     # Threads suffice: decoding and the sums of imresize run outside Python's lock.
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows: Iterator[np.ndarray] = pool.map(lambda sample: _row(sample, size), samples)
         try:
             for row in tqdm(rows, f"resizing to {size}x{size}", len(samples), unit=" images", disable=None):
