@@ -35,10 +35,10 @@ def fcn32s(vgg: Source, n_classes: int = 21) -> DagNN:
     net.remove_layer(["fc6", "relu6", "fc7", "relu7", "fc8", "prob"])
     net.add_layer("fc6", conv.Conv([7, 7, deep, wide], pad=[3, 3, 3, 3]), "x31", "x32", ["fc6f", "fc6b"])
     net.add_layer("relu6", relu.ReLU(), "x32", "x33")
-    net.add_layer("dropout1", _dropout(1), "x33", "x34")
+    net.add_layer("dropout1", dropout.DropOut(0.5), "x33", "x34")
     net.add_layer("fc7", conv.Conv([1, 1, wide, wide]), "x34", "x35", ["fc7f", "fc7b"])
     net.add_layer("relu7", relu.ReLU(), "x35", "x36")
-    net.add_layer("dropout2", _dropout(2), "x36", "x37")
+    net.add_layer("dropout2", dropout.DropOut(0.5), "x36", "x37")
     net.add_layer("fc8", conv.Conv([1, 1, wide, n_classes]), "x37", "x38", ["fc8f", "fc8b"])
     for name, value in kept.items():
         net.params[name].value = value
@@ -87,13 +87,6 @@ def fcn8s(fcn: Source) -> DagNN:
     net.add_layer("sum2", sum_.Sum(), ["x42", "x43"], "x44")
     _upsample(net, "deconv8", 8, "x44", n_classes)
     return net
-
-
-def _dropout(seed: int) -> dropout.DropOut:
-    """Rate 0.5; a seed of its own, or two of them would drop the same pixels."""
-    block = dropout.DropOut(0.5)
-    block.seed(seed)
-    return block
 
 
 def _upsample(net: DagNN, name: str, factor: int, scores: str, n_classes: int) -> None:

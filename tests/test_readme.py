@@ -4,9 +4,12 @@ import re
 import shutil
 
 import imageio.v3 as iio
+import numpy as np
 import pytest
 
 from dagnet.data import phantom
+from dagnet.files import netfile
+from dagnet.models import lesion_fcn
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,6 +24,22 @@ def test_the_python_of_the_readme_runs(data_dir, tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "(7, 7, 512, 1) (224, 224, 64, 1)" in printed
     assert "(3, 3, 3, 64)" in printed
+
+
+def test_masks_and_scores_come_without_the_command_line_too(tmp_path, monkeypatch, capsys):
+    code = re.search(r"without the command line too:\n\n```python\n(.+?)```", README, re.DOTALL)[1]
+    net = lesion_fcn.lesion_fcn(width=1 / 32, fc_width=8)
+    net.meta["normalization"] = {"imageSize": np.array([[32, 32, 3.0]]), "averageImage": np.full((1, 1, 3), 128.0)}
+    (tmp_path / "runs/paper").mkdir(parents=True)
+    netfile.save(net, tmp_path / "runs/paper/net-epoch-20.mat")
+    iio.imwrite(tmp_path / "photo.jpg", phantom.sample(3, 100)[0])
+    phantom.write_split(tmp_path / "ISIC", "Test_v2", 3, 40, 0)
+    shutil.copytree(tmp_path / "ISIC/ISIC-2017_Test_v2_Part1_GroundTruth", tmp_path / "masks")
+    monkeypatch.chdir(tmp_path)
+    names = {"iio": iio, "netfile": netfile}  # which the README's first example has imported
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["mask"].shape == (100, 100) and names["mask"].dtype == bool
+    assert "JA=1.0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("document", ["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
