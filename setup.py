@@ -11,7 +11,7 @@ HOME = {
     "dagnet.models": "models",
     "dagnet.tools": "tools",
 }
-PACKAGES = ["dagnet", "dagnet.data", "dagnet.evaluation", "dagnet.files", "dagnet.training", *HOME]
+PACKAGES = ["dagnet", "dagnet.data", "dagnet.evaluation", "dagnet.files", "dagnet.matconvnet", "dagnet.training", *HOME]
 HERE = Path(__file__).parent
 
 setup(

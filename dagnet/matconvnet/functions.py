@@ -1,0 +1,196 @@
+"""MatConvNet's functions vl_nn* under their own names, a line or two each over dagnet.layers.
+
+    y = vl_nnX(x, ...)                   forward
+    dx = vl_nnX(x, ..., dzdy, ...)       backward: dzdy, shaped like y, is the derivative of the objective z for y
+
+What calls look like stands in calling.py. Data are (H, W, C, N), trailing sizes of 1 may be missing, as MATLAB drops them; y
+has all four, derivatives are shaped like what they belong to. Defaults are MatConvNet's. What does not fit raises ValueError.
+Source    MatConvNet manual, 4; vl_nn*.m of 1.0-beta25
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dagnet.layers import (
+    array,
+    bnorm,
+    concat,
+    conv,
+    convt,
+    crop,
+    dropout,
+    loss,
+    lrn,
+    pool,
+    relu,
+    sigmoid,
+    softmax,
+    taccum,
+)
+from dagnet.layers.array import Array
+
+from .calling import current_release, is_empty, matlab, numbers, stream
+
+Numbers = Any  # a number, or a list or array of them
+
+
+@matlab
+def vl_nnconv(
+    x: Array,
+    f: Array,
+    b: Array,
+    dzdy: Array | None = None,
+    *,
+    stride: Numbers = 1,
+    pad: Numbers = 0,
+    dilate: Numbers = 1,
+    noDerData: bool = False,
+    noDerFilters: bool = False,
+    noDerBiases: bool = False,
+) -> Any:
+    """y;  [dx, df, db] with dzdy, None where noDer... is given. f = []: identity filters; b = []: no biases."""
+    f, b = array.module_of(x).zeros(0, x.dtype) if is_empty(f) else f, None if is_empty(b) else b
+    options = {"stride": numbers(stride), "pad": numbers(pad), "dilate": numbers(dilate)}
+    if dzdy is None:
+        return conv.forward(x, f, b, **options)
+    ders = conv.backward(x, f, b, dzdy, need_dx=not noDerData, **options)
+    return _without(ders, noDerData, noDerFilters, noDerBiases)
+
+
+@matlab
+def vl_nnconvt(
+    x: Array,
+    f: Array,
+    b: Array,
+    dzdy: Array | None = None,
+    *,
+    upsample: Numbers = 1,
+    crop: Numbers = 0,
+    numGroups: int = 1,
+    noDerData: bool = False,
+    noDerFilters: bool = False,
+    noDerBiases: bool = False,
+) -> Any:
+    """y;  [dx, df, db] with dzdy, None where noDer... is given. b = []: no biases."""
+    b = None if is_empty(b) else b
+    options = {"upsample": numbers(upsample), "crop": numbers(crop), "num_groups": numbers(numGroups)[0]}
+    if dzdy is None:
+        return convt.forward(x, f, b, **options)
+    return _without(convt.backward(x, f, b, dzdy, **options), noDerData, noDerFilters, noDerBiases)
+
+
+@matlab
+def vl_nnpool(
+    x: Array, pool_: Numbers, dzdy: Array | None = None, *, stride: Numbers = 1, pad: Numbers = 0, method: str = "max"
+) -> Array:
+    """y;  dx with dzdy. The method is "max" or "avg"."""
+    window, options = numbers(pool_), {"stride": numbers(stride), "pad": numbers(pad), "method": method}
+    return pool.forward(x, window, **options) if dzdy is None else pool.backward(x, window, dzdy, **options)
+
+
+@matlab
+def vl_nnrelu(x: Array, dzdy: Array | None = None, *, leak: float = 0) -> Array:
+    """y;  dx with dzdy, where y may stand for x."""
+    (slope,) = numbers(leak)
+    return relu.forward(x, leak=slope) if dzdy is None else relu.backward(x, dzdy, leak=slope)
+
+
+@matlab
+def vl_nnsigmoid(x: Array, dzdy: Array | None = None) -> Array:
+    """y;  dx with dzdy."""
+    return sigmoid.forward(x) if dzdy is None else sigmoid.backward(x, dzdy)
+
+
+@matlab
+def vl_nnsoftmax(x: Array, dzdy: Array | None = None) -> Array:
+    """y;  dx with dzdy."""
+    return softmax.forward(x) if dzdy is None else softmax.backward(x, dzdy)
+
+
+@matlab
+def vl_nndropout(x: Array, dzdy: Array | None = None, *, rate: float = 0.5, mask: Array | None = None) -> Any:
+    """[y, mask];  dx with dzdy and the mask. Masks are drawn from the stream that rng(seed) starts."""
+    if dzdy is None:
+        return dropout.forward(x, *numbers(rate), stream(x), mask=mask)
+    if mask is None:
+        raise ValueError("vl_nndropout: dzdy came without a mask; 'mask' and the one that forward returned are right")
+    return dropout.backward(mask, dzdy)
+
+
+@matlab
+def vl_nnconcat(
+    inputs: Sequence[Array], dim: int = 3, dzdy: Array | None = None, *, inputSizes: Sequence[Numbers] | None = None
+) -> Any:
+    """y;  the list of dx_i with dzdy, where inputSizes may stand for the inputs."""
+    (axis,) = numbers(dim)
+    if dzdy is None:
+        return concat.forward(inputs, dim=axis)
+    return concat.backward(inputs if inputSizes is None else [_sized(s, dzdy) for s in inputSizes], dzdy, dim=axis)
+
+
+@matlab
+def vl_nncrop(x: Array, crop_: Numbers, dzdy: Array | None = None, inputSize: Numbers = None) -> Array:
+    """y;  dx with dzdy, where inputSize may stand for x. The crop is [top bottom left right]."""
+    if dzdy is None:
+        return crop.forward(x, numbers(crop_))
+    return crop.backward(x if inputSize is None else _sized(inputSize, dzdy), numbers(crop_), dzdy)
+
+
+@matlab
+def vl_nnnormalize(x: Array, param: Numbers, dzdy: Array | None = None) -> Array:
+    """y;  dx with dzdy. param is [N kappa alpha beta]; alpha is not divided by N."""
+    return lrn.forward(x, param=numbers(param)) if dzdy is None else lrn.backward(x, dzdy, param=numbers(param))
+
+
+@matlab
+def vl_nnbnorm(
+    x: Array, g: Array, b: Array, dzdy: Array | None = None, *, epsilon: float = 1e-4, moments: Array | None = None
+) -> Any:
+    """[y, moments];  [dx, dg, db, moments] with dzdy. Moments are (C, 2): [mu sigma]."""
+    options = {"epsilon": numbers(epsilon)[0], "moments": moments}
+    return bnorm.forward(x, g, b, **options) if dzdy is None else bnorm.backward(x, g, b, dzdy, **options)
+
+
+@matlab
+def vl_nnloss(
+    x: Array,
+    c: Array,
+    dzdy: Array | float | None = None,
+    *,
+    loss_: str = "softmaxlog",
+    instanceWeights: Array | None = None,
+    classWeights: Array | None = None,
+    normalise: bool | None = None,
+) -> Array:
+    """y;  dx with dzdy. normalise is false in the releases and true in master: see release. classWeights have no effect."""
+    options = {
+        "loss": loss_,
+        "instance_weights": instanceWeights,
+        "normalise": current_release().normalise if normalise is None else bool(normalise),
+    }
+    return loss.forward(x, c, **options) if dzdy is None else loss.backward(x, c, dzdy, **options)
+
+
+@matlab
+def vl_nnsoftmaxloss(x: Array, c: Array, dzdy: Array | float | None = None) -> Array:
+    """y;  dx with dzdy. It divides by the number of images where vl_nnloss does: see release."""
+    normalise = current_release().normalise
+    if dzdy is None:
+        return loss.softmaxloss(x, c, normalise=normalise)
+    return loss.softmaxloss_backward(x, c, dzdy, normalise=normalise)
+
+
+@matlab
+def vl_taccum(alpha: Numbers, a: Array, beta: Numbers, b: Array) -> Array:
+    """alpha * a + beta * b, a new array (MatConvNet's, on a GPU, is a's own)."""
+    return taccum.forward(*numbers(alpha), a, *numbers(beta), b)
+
+
+def _without(ders: Sequence[Array | None], *dropped: bool) -> tuple[Array | None, ...]:
+    """The derivatives, None in place of those that nobody wants."""
+    return tuple(None if drop else der for der, drop in zip(ders, dropped, strict=True))
+
+
+def _sized(size: Numbers, like: Array) -> Array:
+    """An array of that size where only its shape counts."""
+    return array.module_of(like).broadcast_to(like.ravel()[:1], (*numbers(size), 1, 1, 1, 1)[:4])
