@@ -73,6 +73,26 @@ def channels_last(x: Array) -> Array:
     return base(four_d(x)).transpose(1, 2, 3, 0)
 
 
+def power(x: Array, exponent: float) -> Array:
+    """x ** exponent for x >= 0; for quarters up to 2 by products and square roots, which are many times faster.
+
+    x is in C order, as CuPy's operations would make it. The result may be x itself.
+    """
+    xp = module_of(x)
+    quarters = 4 * abs(exponent)
+    if not 0 < quarters <= 8 or quarters != int(quarters):
+        return x**exponent
+    whole, rest = divmod(int(quarters), 4)
+    factors = [x] * whole
+    if rest:
+        root = xp.sqrt(x)
+        factors += [root] if rest == 2 else [xp.sqrt(root)] if rest == 1 else [root, xp.sqrt(root)]
+    y = factors[0]
+    for factor in factors[1:]:
+        y = y * factor
+    return y if exponent > 0 else 1 / y
+
+
 def to_numpy(x: Array) -> np.ndarray:
     """x on the CPU, in the same memory order; no copy where it is there already."""
     return np.asarray(x) if isinstance(x, np.ndarray | np.generic) else _in_memory_order(x, lambda packed: packed.get())

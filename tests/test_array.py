@@ -49,3 +49,12 @@ def test_to_the_gpu_and_back_neither_values_nor_memory_order_change(rng):
         assert array.to_gpu(there) is there and np.array_equal(array.to_numpy(there), x)
     for x in packed(rng):
         assert array.to_gpu(x).strides == array.to_numpy(array.to_gpu(x)).strides == x.strides
+
+
+@pytest.mark.parametrize("exponent", [0.25, 0.5, 0.75, 1, 1.5, 1.75, 2, -0.75, -0.5, -1, -1.75, 3, 0.3, 0, -2.5])
+def test_power_is_the_power_whatever_the_exponent(xp, rng, exponent):
+    x = xp.asarray(rng.uniform(0.01, 10, (5, 4)))
+    for dtype, tolerance in ((np.float32, 5e-7), (np.float64, 1e-15)):
+        y = array.power(x.astype(dtype), exponent)
+        assert y.dtype == dtype
+        assert xp.allclose(y, x.astype(dtype).astype(np.float64) ** exponent, rtol=tolerance, atol=0)

@@ -26,10 +26,14 @@ from dagnet.layers import (
     dropout,
     loss,
     lrn,
+    noffset,
+    normalizelp,
+    pdist,
     pool,
     relu,
     sigmoid,
     softmax,
+    spnorm,
     taccum,
 )
 from tests.conftest import golden_root
@@ -76,7 +80,7 @@ def cell(value: Any) -> list[Any]:
 
 # Running an operator ----------------------------------------------------------------------------------------------------
 
-SNAKE = {"numGroups": "num_groups", "instanceWeights": "instance_weights"}
+SNAKE = {"numGroups": "num_groups", "instanceWeights": "instance_weights", "noRoot": "no_root", "exponent": "p"}
 
 
 def keywords(args: list[Any]) -> Arrays:
@@ -134,9 +138,28 @@ def accumulation(a: Arrays, args: list[Any], dy: Any) -> Arrays:
     return {"y": taccum.forward(alpha, first, beta, a["b"])}
 
 
-def normalisation(a: Arrays, args: list[Any], dy: Any) -> Arrays:
-    param = array.to_numpy(a["param"]).ravel()
-    return {"y": lrn.forward(a["x"], param=param), "dx": lrn.backward(a["x"], dy, param=param)}
+def normalising(operator: Any) -> Callable:
+    def run(a: Arrays, args: list[Any], dy: Any) -> Arrays:
+        param = array.to_numpy(a["param"]).ravel()
+        return {"y": operator.forward(a["x"], param=param), "dx": operator.backward(a["x"], dy, param=param)}
+
+    return run
+
+
+def normalisation_by_norm(a: Arrays, args: list[Any], dy: Any) -> Arrays:
+    options = {"spatial": True} if args == ["spatial"] else keywords(args)
+    if "dimensions" in options:
+        options["dimensions"] = np.ravel(options["dimensions"])
+    y, norms = normalizelp.forward(a["x"], **options)
+    return {"y": y, "norms": norms, "dx": normalizelp.backward(a["x"], dy, **options)}
+
+
+def distance(a: Arrays, args: list[Any], dy: Any) -> Arrays:
+    options, p = keywords(args), a["p"].item()
+    if "instance_weights" in options:
+        options["instance_weights"] = array.module_of(a["x"]).asarray(options["instance_weights"])
+    dx, dx0 = pdist.backward(a["x"], a["x0"], p, dy, **options)
+    return {"y": pdist.forward(a["x"], a["x0"], p, **options), "dx": dx, "dx0": dx0}
 
 
 def batch_normalisation(a: Arrays, args: list[Any], dy: Any) -> Arrays:
@@ -172,7 +195,11 @@ OPERATORS: dict[str, Callable] = {
     "vl_nncrop": cropping,
     "vl_nndropout": dropping,
     "vl_taccum": accumulation,
-    "vl_nnnormalize": normalisation,
+    "vl_nnnormalize": normalising(lrn),
+    "vl_nnnormalizelp": normalisation_by_norm,
+    "vl_nnnoffset": normalising(noffset),
+    "vl_nnspnorm": normalising(spnorm),
+    "vl_nnpdist": distance,
     "vl_nnbnorm": batch_normalisation,
     "vl_nnloss": losing,
     "vl_nnsoftmaxloss": old_loss,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dagnet.layers import taccum
+from dagnet.layers import array, taccum
 from tests import oracles
 
 
@@ -32,5 +32,18 @@ def test_arguments_are_left_as_they_were(xp, rng):
 
 
 def test_arrays_of_different_shapes_are_refused():
-    with pytest.raises(ValueError, match=r"taccum: a has shape \(3, 1\) and b \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"taccum: a and b have shapes \(3, 1\) and \(3, 2\)"):
         taccum.forward(1, np.zeros((3, 1)), 1, np.zeros((3, 2)))
+
+
+def test_two_numbers_and_mixed_precisions_are_refused():
+    with pytest.raises(ValueError, match=r"shapes \(\) and \(\); equal shapes, or one number and an array"):
+        taccum.forward(1, 2.0, 1, 3.0)
+    with pytest.raises(ValueError, match="taccum: a is float32, b is float64"):
+        taccum.forward(1, np.zeros((3, 2), np.float32), 1, np.zeros((3, 2)))
+
+
+def test_the_memory_order_of_the_first_array_is_kept(xp, rng):
+    x = array.channels_last(xp.asarray(rng.standard_normal((5, 4, 3, 2))))
+    for y in (taccum.forward(1, x, 2, x), taccum.forward(1, 3.0, 2, x), taccum.forward(1, x, 2, 3.0)):
+        assert y.strides == x.strides
