@@ -60,7 +60,7 @@ def _prepare(
         raise ValueError(f"normalizelp: p is {p}; an even number, 2 or more, is right")
     numbers = [1, 2] if spatial else sorted({int(d) for d in np.ravel(dimensions)})
     if not numbers or not set(numbers) <= {1, 2, 3, 4}:
-        raise ValueError(f"normalizelp: dimensions are {list(np.ravel(dimensions))}; some of 1, 2, 3, 4 are right")
+        raise ValueError(f"normalizelp: dimensions are {np.ravel(dimensions).tolist()}; some of 1, 2, 3, 4 are right")
     axes = tuple(d % 4 for d in numbers)  # H, W, C, N are axes 1, 2, 3, 0 of (N, H, W, C)
     x = array.base(array.four_d(x))
     size = tuple(1 if axis in axes else length for axis, length in enumerate(x.shape))

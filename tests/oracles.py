@@ -246,6 +246,104 @@ def _labelled(x, c, weights) -> Iterator[tuple[int, int, int, int, float]]:
             yield i, j, n, int(c[i, j, 0, n]) - 1, 1.0 if weights is None else float(weights[i, j, 0, n])
 
 
+# Normalisation and distance: y by the docstring's sums, dx from every term's own slope
+
+
+def noffset(x, alpha: float, beta: float) -> np.ndarray:
+    """x_k - alpha * (sum_q x_q^2)^beta."""
+    y = np.zeros(x.shape)
+    for i, j, k, n in np.ndindex(x.shape):
+        y[i, j, k, n] = x[i, j, k, n] - alpha * sum(float(v) ** 2 for v in x[i, j, :, n]) ** beta
+    return y
+
+
+def noffset_backward(x, dy, alpha: float, beta: float) -> np.ndarray:
+    """dx: each y_k is read by x_k and, through the sum, by every x_q."""
+    dx = np.asarray(dy, float).copy()
+    for i, j, k, n in np.ndindex(x.shape):
+        size = sum(float(v) ** 2 for v in x[i, j, :, n])
+        for q in range(x.shape[2]):
+            dx[i, j, q, n] -= dy[i, j, k, n] * alpha * beta * size ** (beta - 1) * 2 * x[i, j, q, n]
+    return dx
+
+
+def spnorm(x, param) -> np.ndarray:
+    """x * (1 + alpha * mean of x^2 over the window)^-beta."""
+    y = np.zeros(x.shape)
+    for place, pixels in _spnorm_windows(x, param):
+        y[place] = x[place] * (1 + param[2] * sum(float(x[p]) ** 2 for p in pixels) / len(pixels)) ** -param[3]
+    return y
+
+
+def spnorm_backward(x, dy, param) -> np.ndarray:
+    """dx: each y is moved by its own x and by all those of its window."""
+    _, _, alpha, beta = param
+    dx = np.zeros(x.shape)
+    for place, pixels in _spnorm_windows(x, param):
+        size = 1 + alpha * sum(float(x[p]) ** 2 for p in pixels) / len(pixels)
+        dx[place] += dy[place] * size**-beta
+        for p in pixels:
+            dx[p] -= dy[place] * x[place] * beta * size ** (-beta - 1) * alpha * 2 * x[p] / len(pixels)
+    return dx
+
+
+def _spnorm_windows(x, param) -> Iterator[tuple[tuple, list[tuple]]]:
+    (h, w, _, _), (ph, pw, _, _) = x.shape, param
+    for i, j, c, n in np.ndindex(x.shape):
+        rows = [v for v in range(i - (ph - 1) // 2, i - (ph - 1) // 2 + ph) if 0 <= v < h]
+        columns = [u for u in range(j - (pw - 1) // 2, j - (pw - 1) // 2 + pw) if 0 <= u < w]
+        yield (i, j, c, n), [(v, u, c, n) for v in rows for u in columns]
+
+
+def normalizelp(x, p: int, epsilon: float, dimensions) -> tuple[np.ndarray, np.ndarray]:
+    """x / L and L, the norms, with size 1 along the dimensions (1..4)."""
+    y, norms = np.zeros(x.shape), np.zeros([1 if d + 1 in dimensions else size for d, size in enumerate(x.shape)])
+    for place in np.ndindex(x.shape):
+        norms[_along(place, dimensions)] += float(x[place]) ** p
+    norms = (norms + epsilon) ** (1 / p)
+    for place in np.ndindex(x.shape):
+        y[place] = x[place] / norms[_along(place, dimensions)]
+    return y, norms
+
+
+def normalizelp_backward(x, dy, p: int, epsilon: float, dimensions) -> np.ndarray:
+    """dx: y is moved by its own x, and by all those of its norm."""
+    norms, dx = normalizelp(x, p, epsilon, dimensions)[1], np.zeros(x.shape)
+    for place, other in product(np.ndindex(x.shape), np.ndindex(x.shape)):
+        norm = norms[_along(place, dimensions)]
+        if place == other:
+            dx[other] += dy[place] / norm
+        if _along(place, dimensions) == _along(other, dimensions):
+            dx[other] -= dy[place] * x[place] / norm**2 * norm ** (1 - p) * float(x[other]) ** (p - 1)
+    return dx
+
+
+def _along(place: tuple, dimensions) -> tuple:
+    """Where the norm of a place stands."""
+    return tuple(0 if d + 1 in dimensions else index for d, index in enumerate(place))
+
+
+def pdist(x, x0, p: float, no_root: bool = False, weights=None) -> np.ndarray:
+    """(sum_c |x_c - x0_c|^p)^(1/p), times the weight; x0 of x's shape."""
+    y = np.zeros((*x.shape[:2], 1, x.shape[3]))
+    for i, j, _, n in np.ndindex(y.shape):
+        total = sum(abs(float(a) - float(b)) ** p for a, b in zip(x[i, j, :, n], x0[i, j, :, n], strict=True))
+        y[i, j, 0, n] = (total if no_root else total ** (1 / p)) * (1 if weights is None else weights[i, j, 0, n])
+    return y
+
+
+def pdist_backward(x, x0, dy, p: float, no_root: bool = False, weights=None) -> np.ndarray:
+    """dx, where no distance is 0."""
+    y, dx = pdist(x, x0, p), np.zeros(x.shape)
+    for i, j, c, n in np.ndindex(x.shape):
+        d = float(x[i, j, c, n]) - float(x0[i, j, c, n])
+        slope = p * abs(d) ** (p - 1) * math.copysign(1, d)
+        if not no_root:  # y = S^(1/p), so dy/dS = y^(1-p) / p
+            slope *= y[i, j, 0, n] ** (1 - p) / p
+        dx[i, j, c, n] = dy[i, j, 0, n] * slope * (1 if weights is None else weights[i, j, 0, n])
+    return dx
+
+
 # Moving values about
 
 

@@ -215,6 +215,8 @@ BLOCKS: dict[str, Arrays] = {
     "ReLU_leak": {"leak": 0.2},
     "Crop": {"crop": [1, 2]},
     "LRN": {"param": [5, 1, 0.2, 0.75]},
+    "NormOffset": {"param": [0.7, 0.5]},
+    "SpatialNorm": {"param": [3, 3, 0.3, 0.6]},
     "BatchNorm": {"numChannels": 4, "epsilon": 1e-5},
     "Loss_softmaxlog": {"normalise": True},
     "Loss_logistic": {"normalise": True, "loss": "logistic"},
