@@ -11,7 +11,8 @@ HOME = {
     "dagnet.models": "models",
     "dagnet.tools": "tools",
 }
-PACKAGES = ["dagnet", "dagnet.data", "dagnet.evaluation", "dagnet.files", "dagnet.matconvnet", "dagnet.training", *HOME]
+PARTS = ["data", "evaluation", "files", "matconvnet", "summary", "training"]
+PACKAGES = ["dagnet", *(f"dagnet.{part}" for part in PARTS), *HOME]
 HERE = Path(__file__).parent
 
 setup(

@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from dagnet.files import matfile
+from dagnet import summary
+from dagnet.files import matfile, netfile
 from tests.verbs import SPOILED_NETS, call, refused, segmenting_net
 
 
@@ -80,6 +81,21 @@ def test_a_file_that_does_not_say_its_input_s_size_is_shown_with_the_way_to_say_
     assert "an input of unknown size" in out and out.rstrip().endswith("--size 224 224, shows the sizes.")
     out = call(capsys, "show", file, "--size", 28, 28)[1]
     assert "data 28x28x1x1" in out and "1x1x10x1" in out and "--size" not in out
+
+
+@pytest.mark.parametrize("form", ["ascii", "latex", "csv", "dot"])
+def test_all_that_matconvnet_prints_is_printed_in_its_forms(net, capsys, form):
+    code, out, err = call(capsys, "show", net, "--format", form)
+    loaded = netfile.load(net)
+    assert (code, err) == (0, "")
+    assert out == summary.report(loaded, summary.input_sizes(loaded), format=form, all=True) + "\n"
+
+
+def test_the_graph_is_written_for_graphviz(net, tmp_path, capsys):
+    assert call(capsys, "show", net, "--dot", tmp_path / "new" / "net.dot")[0] == 0
+    text = (tmp_path / "new" / "net.dot").read_text()
+    assert text.startswith("digraph") and '"layer_up6" -> "var_up6"' in text
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["net.dot"]
 
 
 # -- what is wrong

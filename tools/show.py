@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from dagnet import summary
-from dagnet.files import netfile
+from dagnet.files import atomic, netfile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,12 +20,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="size of the input: height width [channels [images]] (default: what the file says)",
     )
+    parser.add_argument(
+        "--format",
+        choices=["ascii", "latex", "csv", "dot"],
+        help="print all that MatConvNet's net.print knows in this form, in place of the tables for a terminal",
+    )
+    parser.add_argument("--dot", type=Path, metavar="FILE", help="write the graph for graphviz")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the tables."""
+    """Print the tables, and write the pictures asked for."""
     net = netfile.load(args.file)
     sizes = summary.input_sizes(net, tuple(args.size) if args.size else None)
-    print(summary.table(net, sizes))
-    if not sizes:
-        print("\nThe file does not say how large an input is; --size H W, such as --size 224 224, shows the sizes.")
+    if args.format:
+        print(summary.report(net, sizes, format=args.format, all=True))
+    else:
+        print(summary.table(net, sizes))
+        if not sizes:
+            print("\nThe file does not say how large an input is; --size H W, such as --size 224 224, shows the sizes.")
+    if args.dot:
+        _write(args.dot, summary.report(net, sizes, format="dot"))
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic.replacing(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")

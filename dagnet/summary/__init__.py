@@ -1,0 +1,12 @@
+"""A network in words, tables and pictures: what `dagnet show` prints and draws.
+
+table                   the house's own view, a row a layer, for a terminal
+report                  MatConvNet's net.print: ascii, latex, csv, dot
+display                 MatConvNet's vl_simplenn_display, for a SimpleNN
+input_sizes, peaks      what a file says of its input's size; the memory that a pass takes
+"""
+
+from .columns import report as report
+from .facts import input_sizes as input_sizes
+from .overview import table as table
+from .simple import display as display
