@@ -1,6 +1,7 @@
 """The layers: what each computes, forward and backward, by hand, on NumPy or CuPy arrays."""
 
 from . import array as array
+from . import bilinearsampler as bilinearsampler
 from . import block as block
 from . import bnorm as bnorm
 from . import catalogue as catalogue
@@ -11,6 +12,7 @@ from . import crop as crop
 from . import dropout as dropout
 from . import geometry as geometry
 from . import gradcheck as gradcheck
+from . import grid as grid
 from . import loss as loss
 from . import lrn as lrn
 from . import noffset as noffset
@@ -18,6 +20,7 @@ from . import normalizelp as normalizelp
 from . import pdist as pdist
 from . import pool as pool
 from . import relu as relu
+from . import roipool as roipool
 from . import scale as scale
 from . import segmentation as segmentation
 from . import sigmoid as sigmoid

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the two share no base class
 
@@ -91,6 +92,18 @@ def power(x: Array, exponent: float) -> Array:
     for factor in factors[1:]:
         y = y * factor
     return y if exponent > 0 else 1 / y
+
+
+def sparse(values: Array, columns: Array, starts: Array, shape: tuple[int, int]) -> Array:
+    """A sparse matrix of that shape: row i holds values[starts[i] : starts[i + 1]] in the columns that stand beside them.
+
+    A column named twice in a row counts twice. It is SciPy's or CuPy's; M.dot(dense) and M.T.dot(dense) are products.
+    """
+    if module_of(values, columns, starts) is np:
+        return scipy.sparse.csr_array((values, columns, starts), shape=shape)
+    from cupyx.scipy.sparse import csr_matrix
+
+    return csr_matrix((values, columns, starts), shape=shape)
 
 
 def to_numpy(x: Array) -> np.ndarray:

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from . import (
+    bilinearsampler,
     block,
     bnorm,
     concat,
@@ -28,12 +29,14 @@ from . import (
     crop,
     dropout,
     geometry,
+    grid,
     loss,
     lrn,
     noffset,
     pdist,
     pool,
     relu,
+    roipool,
     scale,
     segmentation,
     sigmoid,
@@ -71,7 +74,7 @@ class Unknown(block.Layer):
 
     def receptive_fields(self, inputs: int) -> list[geometry.ReceptiveField]:
         """Unknown."""
-        return [geometry.ReceptiveField((NAN, NAN), (NAN, NAN), (NAN, NAN))] * inputs
+        return [geometry.UNKNOWN] * inputs
 
 
 def register(matlab_type: str, cls: type[block.Layer]) -> None:
@@ -187,7 +190,9 @@ def _how(matlab_type: str, cls: str = "YourClass") -> str:
 
 
 for _type, _class in {
+    "dagnn.AffineGridGenerator": grid.AffineGridGenerator,
     "dagnn.BatchNorm": bnorm.BatchNorm,
+    "dagnn.BilinearSampler": bilinearsampler.BilinearSampler,
     "dagnn.Concat": concat.Concat,
     "dagnn.Conv": conv.Conv,
     "dagnn.ConvTranspose": convt.ConvTranspose,
@@ -198,12 +203,14 @@ for _type, _class in {
     "dagnn.NormOffset": noffset.NormOffset,
     "dagnn.PDist": pdist.PDist,
     "dagnn.Pooling": pool.Pooling,
+    "dagnn.ROIPooling": roipool.ROIPooling,
     "dagnn.ReLU": relu.ReLU,
     "dagnn.Scale": scale.Scale,
     "dagnn.Sigmoid": sigmoid.Sigmoid,
     "dagnn.SoftMax": softmax.SoftMax,
     "dagnn.SpatialNorm": spnorm.SpatialNorm,
     "dagnn.Sum": sum_.Sum,
+    "dagnn.UniformScalingGridGenerator": grid.UniformScalingGridGenerator,
     "SegmentationAccuracy": segmentation.SegmentationAccuracy,
     "SegmentationLoss": segmentation.SegmentationLoss,
 }.items():

@@ -58,6 +58,7 @@ def _united(one: Axis, two: Axis) -> Axis:
 
 
 IDENTITY = ReceptiveField((1, 1), (1, 1), (1, 1))
+UNKNOWN = ReceptiveField((nan, nan), (nan, nan), (nan, nan))
 
 
 def pair(values: Numbers, who: str) -> tuple[int, int]:

@@ -157,6 +157,109 @@ def _pool_windows(x, size: Pair, stride: Pair, pad: Four) -> Iterator[tuple[tupl
             yield (i, j, c, n), [(v, u, c, n) for _, u in column for _, v in row]
 
 
+def roipool(x, rois, method: str = "max", subdivisions: Pair = (1, 1), transform=((1, 0, 0), (0, 1, 0))) -> np.ndarray:
+    """The maximum or mean over the pixels of each bin of each region; 0 where it has none. transform is 2 x 3."""
+    y = np.zeros((*subdivisions, x.shape[2], rois.shape[1]))
+    for place, pixels in _roi_bins(x, rois, subdivisions, transform):
+        values = [float(x[pixel]) for pixel in pixels]
+        y[place] = max(values) if method == "max" else sum(values) / len(values)
+    return y
+
+
+def roipool_backward(
+    x, rois, dy, method: str = "max", subdivisions: Pair = (1, 1), transform=((1, 0, 0), (0, 1, 0))
+) -> np.ndarray:
+    """dx. Of equal maxima the first takes all, and _roi_bins goes column by column."""
+    dx = np.zeros(x.shape)
+    for place, pixels in _roi_bins(x, rois, subdivisions, transform):
+        best = max(pixels, key=lambda pixel: x[pixel])  # the first of equals
+        for pixel in [best] if method == "max" else pixels:
+            dx[pixel] += float(dy[place]) / (1 if method == "max" else len(pixels))
+    return dx
+
+
+def _roi_bins(x, rois, subdivisions: Pair, transform) -> Iterator[tuple[tuple, list[tuple]]]:
+    """The place in y of every bin that has pixels and its places in x, column by column and from top to bottom."""
+    (h, w, channels, _), (sh, sw) = x.shape, subdivisions
+    for k, (image, *corners) in enumerate(rois.T.tolist()):
+        ends = []
+        for u, v in (corners[:2], corners[2:]):
+            moved = [a * u + b * v + c for a, b, c in transform]
+            ends.append([int(math.copysign(math.floor(abs(m) + 0.5), m)) - 1 for m in moved])
+        (left, top), (right, bottom) = ends
+        height, width = max(bottom - top + 1, 1), max(right - left + 1, 1)
+        for i, j, c in product(range(sh), range(sw), range(channels)):
+            rows = range(top + i * height // sh, top - (-(i + 1) * height // sh))
+            columns = range(left + j * width // sw, left - (-(j + 1) * width // sw))
+            pixels = [(v, u, c, int(image) - 1) for u in columns for v in rows if 0 <= v < h and 0 <= u < w]
+            if pixels:
+                yield (i, j, c, k), pixels
+
+
+# Sampling
+
+
+def bilinearsampler(x, grid) -> np.ndarray:
+    """The mean of the four pixels around each position, weighted by closeness."""
+    y = np.zeros((*grid.shape[1:3], x.shape[2], grid.shape[3]))
+    for place, pixel, (down, across), _ in _sampled(x, grid):
+        y[place] += down * across * float(x[pixel])
+    return y
+
+
+def bilinearsampler_backward(x, grid, dy) -> tuple[np.ndarray, np.ndarray]:
+    """dx, dgrid: each term of y is a product of three, and each of them gets what the other two make of dy."""
+    dx, dgrid = np.zeros(x.shape), np.zeros(grid.shape)
+    for place, pixel, (down, across), (down_slope, across_slope) in _sampled(x, grid):
+        i, j, _, m = place
+        dx[pixel] += down * across * float(dy[place])
+        dgrid[0, i, j, m] += down_slope * across * float(x[pixel]) * float(dy[place])
+        dgrid[1, i, j, m] += down * across_slope * float(x[pixel]) * float(dy[place])
+    return dx, dgrid
+
+
+def _sampled(x, grid) -> Iterator[tuple[tuple, tuple, tuple[float, float], tuple[float, float]]]:
+    """Every term of y: its place in y and in x, its factors down and across, and their slopes in the grid's numbers."""
+    (h, w, channels, n), (_, ho, wo, no) = x.shape, grid.shape
+    for i, j, m in product(range(ho), range(wo), range(no)):
+        v, u = ((float(g) + 1) / 2 * (size - 1) for g, size in zip(grid[:, i, j, m], (h, w), strict=True))
+        if v < 0 or u < 0:
+            continue
+        top, left = math.floor(v), math.floor(u)
+        for p, q, c in product((0, 1), (0, 1), range(channels)):
+            if top + p < h and left + q < w:
+                factors = [1 - abs(v - (top + p)), 1 - abs(u - (left + q))]
+                slopes = [(2 * p - 1) * (h - 1) / 2, (2 * q - 1) * (w - 1) / 2]
+                yield (i, j, c, m), (top + p, left + q, c, m // (no // n)), tuple(factors), tuple(slopes)
+
+
+def affine_grid(a, ho: int, wo: int) -> np.ndarray:
+    """grid[0] = a1 v + a2 u + a5, grid[1] = a3 v + a4 u + a6, from a (1, 1, 6, N)."""
+    grid = np.zeros((2, ho, wo, a.shape[3]))
+    for place, k, factor in _affine_terms(grid):
+        grid[place] += factor * float(a[0, 0, k, place[3]])
+    return grid
+
+
+def affine_grid_backward(a, dgrid) -> np.ndarray:
+    """da."""
+    da = np.zeros(a.shape)
+    for place, k, factor in _affine_terms(dgrid):
+        da[0, 0, k, place[3]] += factor * float(dgrid[place])
+    return da
+
+
+def _affine_terms(grid) -> Iterator[tuple[tuple, int, float]]:
+    """Every term of the grid: its place, which number it has (from 0), and what that is multiplied by."""
+    _, ho, wo, n = grid.shape
+    for i, j, image in product(range(ho), range(wo), range(n)):
+        v = 1.0 if ho == 1 else -1 + 2 * i / (ho - 1)
+        u = 1.0 if wo == 1 else -1 + 2 * j / (wo - 1)
+        for row, numbers in enumerate([(0, 1, 4), (2, 3, 5)]):
+            for k, factor in zip(numbers, (v, u, 1.0), strict=True):
+                yield (row, i, j, image), k, factor
+
+
 # One value at a time
 
 

@@ -17,6 +17,7 @@ import scipy.io
 
 from dagnet.layers import (
     array,
+    bilinearsampler,
     bnorm,
     catalogue,
     concat,
@@ -31,6 +32,7 @@ from dagnet.layers import (
     pdist,
     pool,
     relu,
+    roipool,
     sigmoid,
     softmax,
     spnorm,
@@ -184,6 +186,19 @@ def old_loss(a: Arrays, args: list[Any], dy: Any, *, normalise: bool) -> Arrays:
     return {"y": y, "dx": loss.softmaxloss_backward(a["x"], a["c"], dy, normalise=normalise)}
 
 
+def sampling(a: Arrays, args: list[Any], dy: Any) -> Arrays:
+    dx, dgrid = bilinearsampler.backward(a["x"], a["grid"], dy)
+    return {"y": bilinearsampler.forward(a["x"], a["grid"]), "dx": dx, "dgrid": dgrid}
+
+
+def region_pooling(a: Arrays, args: list[Any], dy: Any) -> Arrays:
+    options = dict(zip(args[::2], args[1::2], strict=True))
+    return {
+        "y": roipool.forward(a["x"], a["rois"], **options),
+        "dx": roipool.backward(a["x"], a["rois"], dy, **options),
+    }
+
+
 OPERATORS: dict[str, Callable] = {
     "vl_nnconv": windowed(conv),
     "vl_nnconvt": windowed(convt),
@@ -201,6 +216,8 @@ OPERATORS: dict[str, Callable] = {
     "vl_nnspnorm": normalising(spnorm),
     "vl_nnpdist": distance,
     "vl_nnbnorm": batch_normalisation,
+    "vl_nnbilinearsampler": sampling,
+    "vl_nnroipool": region_pooling,
     "vl_nnloss": losing,
     "vl_nnsoftmaxloss": old_loss,
 }
@@ -218,6 +235,9 @@ BLOCKS: dict[str, Arrays] = {
     "NormOffset": {"param": [0.7, 0.5]},
     "SpatialNorm": {"param": [3, 3, 0.3, 0.6]},
     "BatchNorm": {"numChannels": 4, "epsilon": 1e-5},
+    "AffineGridGenerator": {"Ho": 5, "Wo": 4},
+    "UniformScalingGridGenerator": {"Ho": 5, "Wo": 4},
+    "ROIPooling": {"subdivisions": [2, 2]},
     "Loss_softmaxlog": {"normalise": True},
     "Loss_logistic": {"normalise": True, "loss": "logistic"},
 }
@@ -247,7 +267,9 @@ def bare(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def tolerance_of(case: SimpleNamespace, name: str) -> float:
-    exact = case.op in ("vl_nnconcat", "vl_nncrop") or (name == "y" and case.name.startswith(("max_", "relu_leak0")))
+    exact = case.op in ("vl_nnconcat", "vl_nncrop") or (
+        name == "y" and case.name.startswith(("max_", "roipool_max_", "relu_leak0"))
+    )
     if case.op == "vl_nnnormalize":
         return LRN_TOLERANCE
     return 0 if exact and case.name != "relu_leak0.1" else TOLERANCE[case.dtype]
@@ -346,6 +368,8 @@ def test_block_agrees_with_matconvnet(file, number, xp):
             if a is None:
                 assert b.size == 0
             else:
+                if case.type.endswith("GridGenerator"):
+                    a = a.astype(np.float32)  # MatConvNet keeps this one in single precision, whatever its input is in
                 assert_agrees(a, b, tolerance, f"derivative of {kind} {i}")
     if hasattr(case, "average"):
         assert_agrees(xp.asarray(block.average), case.average, tolerance, "average")
