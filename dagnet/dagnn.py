@@ -131,15 +131,15 @@ class DagNN:
 
     def rename_layer(self, old: str, new: str) -> None:
         """Rename a layer. Raises ValueError where the new name is taken."""
-        self._graph.rename(self.layers, old, new)
+        self._graph.rename(self._graph.layers, old, new)
 
     def rename_var(self, old: str, new: str) -> None:
         """Rename a variable; where the new name exists, the two become one."""
-        self._graph.rename(self.vars, old, new)
+        self._graph.rename(self._graph.vars, old, new)
 
     def rename_param(self, old: str, new: str) -> None:
         """Rename a parameter. Raises ValueError where the new name is taken."""
-        self._graph.rename(self.params, old, new)
+        self._graph.rename(self._graph.params, old, new)
 
     def init_params(self, rng: np.random.Generator, layers: Iterable[str] | None = None) -> None:
         """Give the parameters of the named layers (default: of all, loaded ones included) fresh initial values."""

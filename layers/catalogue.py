@@ -122,7 +122,7 @@ def to_matlab(layer: block.Layer) -> dict[str, Any]:
     name_of(layer)
     return {
         name: getattr(layer, f.name)
-        for name, f in _properties(type(layer)).items()
+        for name, f in matlab_fields(type(layer)).items()
         if not (f.metadata.get("optional") and getattr(layer, f.name) == f.default)
     }
 
@@ -135,7 +135,7 @@ def from_matlab(matlab_type: str, properties: Mapping[str, Any]) -> block.Layer:
     """
     if matlab_type not in _CLASSES:
         return Unknown(matlab_type, dict(properties))
-    fields = _properties(_CLASSES[matlab_type])
+    fields = matlab_fields(_CLASSES[matlab_type])
     arguments = {}
     for name, value in properties.items():
         if name in _DROPPED.get(matlab_type, ()):
@@ -147,8 +147,8 @@ def from_matlab(matlab_type: str, properties: Mapping[str, Any]) -> block.Layer:
     return _CLASSES[matlab_type](**arguments)
 
 
-def _properties(cls: type[block.Layer]) -> dict[str, dataclasses.Field]:
-    """MATLAB's property name -> field."""
+def matlab_fields(cls: type[block.Layer]) -> dict[str, dataclasses.Field]:
+    """The properties of a block class: MATLAB's name -> the field, in the order of the fields."""
     fields = [f for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]  # register() lets only dataclasses in
     return {f.metadata.get("matlab", camel_case(f.name)): f for f in fields}
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dagnet import matconvnet
-from dagnet.layers import array, conv, loss
+from dagnet import matconvnet, summary
+from dagnet.files import netfile
+from dagnet.layers import array, catalogue, conv, loss
 from dagnet.matconvnet import (
+    dagnn,
     release,
     rng,
     vl_argparse,
@@ -23,6 +25,8 @@ from dagnet.matconvnet import (
     vl_nnsoftmax,
     vl_nnsoftmaxloss,
 )
+from dagnet.matconvnet.dagnn import isa
+from tests import recorded
 from tests import test_golden as golden
 from tests.conftest import golden_root
 
@@ -68,9 +72,11 @@ def literal(case, xp):
         return [args[0], given["a"], args[1], given["b"]], []
     if case.op == "vl_nndropout":  # with the mask that MATLAB drew, where the file says its rate alone
         args = ["mask", given["mask"]]
-    options = [part for name in args[::2] if name in ON_DEVICE for part in (name, given[name])]
-    rest = [part for i in range(0, len(args), 2) if args[i] not in ON_DEVICE for part in args[i : i + 2]]
-    return [given[name] for name in FIXED.get(case.op, ["x"])], rest + options
+    options = []
+    for i in range(0, len(args), 2):
+        name, *value = args[i : i + 2]
+        options += [name, given.get(name, *value)] if name in ON_DEVICE else [name, *value]
+    return [given[name] for name in FIXED.get(case.op, ["x"])], options
 
 
 def found():
@@ -221,3 +227,185 @@ def test_argparse_refuses_or_returns_or_merges_what_is_unknown():
     assert vl_argparse(opts, ["rate", 1], "merge")["rate"] == 1
     with pytest.raises(ValueError, match="'merges' came; 'nonrecursive' or 'merge' is right"):
         vl_argparse(opts, [], "merges")
+
+
+# -- DagNN
+
+
+@pytest.fixture
+def net():
+    """input -> conv1 -> relu1 -> pred -> objective, single precision."""
+    net = dagnn.DagNN()
+    net.addLayer("conv1", dagnn.Conv("size", [3, 3, 2, 4], "pad", 1), "input", "x1", ["conv1f", "conv1b"])
+    net.addLayer("relu1", dagnn.ReLU(), ["x1"], ["x2"], [])
+    net.addLayer(
+        "pred", dagnn.Conv(size=[1, 1, 4, 3], hasBias=False), ["x2"], "prediction", "predf", "skipRebuild", True
+    )
+    net.addLayer("objective", dagnn.Loss("loss", "softmaxlog"), ["prediction", "label"], ["objective"])
+    rng(0)
+    net.initParams()
+    return net
+
+
+def batch(dtype=np.float32):
+    random = np.random.default_rng(5)
+    return random.standard_normal((5, 4, 2, 3)).astype(dtype), random.integers(0, 4, (5, 4, 1, 3)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["single", "double"])
+def test_the_recorded_net_built_and_run_by_matlabs_calls_gives_matconvnets_numbers(dtype):
+    run = recorded.load(f"master/fcn_{dtype}.mat")
+    with release("master"):
+        net = dagnn.DagNN()
+        for layer in run["layers"]:
+            make = getattr(dagnn, layer["type"].removeprefix("dagnn."))
+            properties = recorded.guessed(layer, run["params0"])
+            net.addLayer(layer["name"], make(properties), layer["inputs"], layer["outputs"], layer["params"])
+        for name, value in run["params0"].items():
+            net.params(net.getParamIndex(name)).value = value
+        net.conserveMemory = False
+        first = run["batches"][0] if isinstance(run["batches"], list) else run["batches"]
+        number = {"single": np.float32, "double": np.float64}[dtype]
+        net.eval(["input", first["input"].astype(number), "label", first["label"].astype(number)], ["objective", 1])
+    assert net.getLayerExecutionOrder() == run["executionOrder"].ravel().tolist()
+    values = {name: net.vars(net.getVarIndex(name)).value for name in run["vars"]}
+    ders = {name: net.params(net.getParamIndex(name)).der for name in run["params_der"]}
+    assert recorded.furthest(values, run["vars"]) < recorded.TOLERANCE[dtype]
+    assert recorded.furthest(ders, run["params_der"]) < recorded.TOLERANCE[dtype]
+
+
+def test_indices_count_from_1_and_are_nan_for_what_is_not_there(net):
+    assert [net.getLayerIndex("conv1"), net.getVarIndex("x1"), net.getParamIndex("predf")] == [1, 2, 3]
+    found = net.getVarIndex(["label", "nowhere"])
+    assert found[0] == 5 and np.isnan(found[1])
+    assert net.layers(1).name == net.layers["conv1"].name == "conv1"
+    assert net.layers(-1).name == "objective"
+    assert [v.name for v in net.vars([1, 2])] == ["input", "x1"]
+    assert net.getLayerExecutionOrder() == [1, 2, 3, 4]
+    assert (net.getInputs(), net.getOutputs()) == (["input", "label"], ["objective"])
+
+
+@pytest.mark.parametrize("index", [0, 5, -5, 1.5, float("nan")])
+def test_a_number_that_no_layer_has_is_refused(net, index):
+    with pytest.raises(IndexError, match="1 to 4, or -1 for the last, is right"):
+        net.layers(index)
+
+
+def test_fields_are_read_and_set_under_matlabs_names(net):
+    net.params(net.getParamIndex("conv1f")).learningRate = 0.1
+    assert net.params["conv1f"].learning_rate == 0.1
+    net.layers(1).block.pad = [0, 0, 0, 0]
+    assert net.layers["conv1"].block.pad == [0, 0, 0, 0]
+    assert net.layers(net.getLayerIndex("pred")).block.hasBias is False
+    net.vars(2).precious = True
+    assert net.vars["x1"].precious
+    with pytest.raises(
+        AttributeError, match="Param: it has no field 'learnRate'; one of name, value, der, learningRate"
+    ):
+        net.params(1).learnRate = 1
+    with pytest.raises(AttributeError, match=r"inputs is not set by hand; net\.setLayerInputs is right"):
+        net.layers(2).inputs = ["input"]
+
+
+def test_a_copied_variable_or_parameter_leaves_the_net_alone(net):
+    net.getParam("conv1b").learningRate = 7
+    net.getVar(1).value = np.ones((1, 1, 1, 1), np.float32)
+    net.getLayer("relu1").block
+    assert net.params["conv1b"].learning_rate == 1
+    assert net.vars["input"].value is None
+
+
+def test_eval_takes_lists_and_dicts_and_gives_dagnets_numbers(net):
+    x, c = batch()
+    net.eval(["input", x, "label", c], ["objective", 1], "holdOn", False)
+    value, der = net.vars(net.getVarIndex("objective")).value, net.params(1).der
+    plain = netfile.from_struct(net.saveobj())
+    plain.eval({"input": x, "label": c}, {"objective": 1.0})
+    assert type(plain) is not type(net)
+    np.testing.assert_array_equal(value, plain.vars["objective"].value)
+    np.testing.assert_array_equal(der, plain.params["conv1f"].der)
+    net.accumulateParamDers = True
+    net.eval({"input": x, "label": c}, {"objective": 1})
+    np.testing.assert_allclose(net.params(1).der, 2 * der, rtol=1e-6)
+    net.mode = "test"
+    with pytest.raises(ValueError, match="eval: it is given a list of 3; names and values in turn"):
+        net.eval(["input", x, "label"])
+
+
+def test_the_net_follows_the_release_in_which_it_was_made():
+    x, c = batch()
+    values = []
+    for name in ("beta25", "master"):
+        with release(name):
+            net = dagnn.DagNN()
+            net.addLayer("objective", dagnn.Loss(), ["x", "c"], "objective")
+        net.eval(["x", x, "c", np.minimum(c, 2)])
+        values.append(float(net.vars(3).value))
+    assert values[0] == pytest.approx(3 * values[1], rel=1e-6)
+
+
+def test_sizes_and_fields_come_in_the_order_of_vars(net):
+    sizes = net.getVarSizes(["input", [5, 4, 2, 3]])
+    assert sizes[net.getVarIndex("prediction") - 1] == (5, 4, 3, 3)
+    fields = net.getVarReceptiveFields("input")
+    assert fields[net.getVarIndex("x2") - 1].size == (3, 3)
+    assert fields[net.getVarIndex("label") - 1] is None
+
+
+def test_print_takes_matconvnets_options(net, capsys):
+    net.print(["input", [5, 4, 2, 3]], "Format", "csv", "Layers", [], "Memory", False)
+    net.print("all", True)
+    printed = capsys.readouterr().out
+    assert summary.report(net, {"input": (5, 4, 2, 3)}, format="csv", layers=[], memory=False) in printed
+    assert summary.report(net, all=True) in printed
+
+
+def test_layers_are_spliced_and_renamed_as_in_matlab(net):
+    net.setLayerInputs("pred", ["x1"])
+    net.removeLayer("relu1")
+    assert np.isnan(net.getVarIndex("x2"))
+    net.setLayerOutputs("conv1", ["y"])
+    net.renameVar("x1", "y")
+    net.renameLayer("conv1", "first")
+    net.renameParam("conv1f", "f")
+    net.setLayerParams("pred", ["g"])
+    assert net.layers(1).params == ["f", "conv1b"]
+    assert net.layers(2).inputs == ["y"] and net.layers(2).params == ["g"]
+    with pytest.warns(UserWarning, match="the net has no variable 'nowhere' to rename"):
+        net.renameVar("nowhere", "there")
+    net.renameVar("nowhere", "there", "quiet", True)
+    net.rebuild()
+    assert net.getLayerExecutionOrder() == [1, 2, 3]
+
+
+def test_a_net_is_saved_loaded_and_copied_as_what_it_is(net, tmp_path):
+    netfile.save(net, tmp_path / "net.mat")
+    for twin in (dagnn.DagNN.loadobj(tmp_path / "net.mat"), dagnn.DagNN.loadobj(net), net.copy()):
+        assert type(twin) is dagnn.DagNN
+        np.testing.assert_array_equal(twin.params(1).value, net.params(1).value)
+    net.reset()
+    net.move("cpu")
+
+
+def test_a_simplenn_becomes_a_dagnn():
+    layers = [
+        {"type": "conv", "name": "conv1", "weights": [np.ones((1, 1, 2, 3), np.float32), np.zeros(3, np.float32)]},
+        {"type": "softmax"},
+    ]
+    net = dagnn.DagNN.fromSimpleNN({"layers": layers}, "canonicalNames", True)
+    assert (net.getInputs(), net.getOutputs()) == (["input"], ["prob"])
+    assert type(net) is dagnn.DagNN
+
+
+def test_every_block_of_the_catalogue_has_its_constructor():
+    for matlab_type in catalogue.known():
+        block = getattr(dagnn, matlab_type.removeprefix("dagnn."), None) or dagnn.constructor(matlab_type)
+        assert isa(block(), matlab_type) and isa(block(), "dagnn.Layer")
+    assert isa(dagnn.constructor("SegmentationLoss")(), "dagnn.Loss")
+    assert not isa(dagnn.ReLU(), "dagnn.Conv")
+    with pytest.raises(
+        ValueError, match=r"dagnn\.ReLU: it has no option 'leek'; one of useShortCircuit, leak, opts is right"
+    ):
+        dagnn.ReLU("leek", 1)
+    with pytest.raises(AttributeError, match="dagnn: there is no Convolution; DagNN or one of"):
+        dagnn.Convolution

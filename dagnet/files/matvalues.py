@@ -68,12 +68,14 @@ def structs(value: Any) -> list[dict[str, Any]]:
 
 
 def items(value: Any) -> list[Any]:
-    """The elements of a cell in MATLAB's order. A bare string counts as one element, an empty array as none.
+    """The elements of a cell in MATLAB's order, or of a list. A bare string counts as one element, an empty array as none.
 
     Raises TypeError for anything else.
     """
     if isinstance(value, np.ndarray) and (value.dtype == object or value.size == 0):
         return list(value.ravel(order="F"))
+    if isinstance(value, list):
+        return list(value)
     if isinstance(value, str):
         return [value] if value else []
     raise TypeError(f"it is {describe(value)}; it must be a cell")

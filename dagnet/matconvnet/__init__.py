@@ -9,6 +9,7 @@ All of it is a thin layer over dagnet's own functions, which docs/matconvnet.md 
 and what several outputs become: calling.py.
 """
 
+from . import dagnn as dagnn
 from .calling import release as release
 from .calling import rng as rng
 from .calling import vl_argparse as vl_argparse
@@ -19,10 +20,14 @@ from .functions import vl_nnconvt as vl_nnconvt
 from .functions import vl_nncrop as vl_nncrop
 from .functions import vl_nndropout as vl_nndropout
 from .functions import vl_nnloss as vl_nnloss
+from .functions import vl_nnnoffset as vl_nnnoffset
 from .functions import vl_nnnormalize as vl_nnnormalize
+from .functions import vl_nnnormalizelp as vl_nnnormalizelp
+from .functions import vl_nnpdist as vl_nnpdist
 from .functions import vl_nnpool as vl_nnpool
 from .functions import vl_nnrelu as vl_nnrelu
 from .functions import vl_nnsigmoid as vl_nnsigmoid
 from .functions import vl_nnsoftmax as vl_nnsoftmax
 from .functions import vl_nnsoftmaxloss as vl_nnsoftmaxloss
+from .functions import vl_nnspnorm as vl_nnspnorm
 from .functions import vl_taccum as vl_taccum

@@ -13,7 +13,7 @@ Source    MatConvNet manual, 4; vl_argparse.m of 1.0-beta25
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -70,13 +70,23 @@ def is_empty(value: Any) -> bool:
     """Whether it is MATLAB's [] or {}: None, or something of no elements."""
     if value is None:
         return True
-    return value.size == 0 if hasattr(value, "size") else hasattr(value, "__len__") and len(value) == 0
+    if hasattr(value, "size"):
+        return value.size == 0
+    return isinstance(value, Sized) and not isinstance(value, str) and len(value) == 0
 
 
 def numbers(value: Any) -> list[Any]:
     """A number, list or array of them as a list, column by column as MATLAB counts; whole ones as int."""
     flat = array.to_numpy(value) if hasattr(value, "dtype") else np.asarray(value)
     return [int(v) if float(v).is_integer() else v for v in flat.ravel(order="F").tolist()]
+
+
+def number(value: Any) -> Any:
+    """The only one of them. Raises ValueError where there are others."""
+    found = numbers(value)
+    if len(found) != 1:
+        raise ValueError(f"MATLAB's numbers: {found} came where one number is right")
+    return found[0]
 
 
 def matlab(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -160,8 +170,8 @@ def vl_argparse(opts: Mapping[str, Any], args: Sequence[Any], *flags: str, rest:
             raise ValueError(f"vl_argparse: {_described(head)} came; pairs of a name and a value are right")
         value, (first, _, within) = waiting.pop(0), head.partition(".")
         name = next((n for n in result if n.lower() == first.lower()), None)
-        deep = isinstance(result.get(name), Mapping) and "nonrecursive" not in flags
-        if name is not None and (within or (deep and isinstance(value, Mapping))):
+        deep = isinstance(value, Mapping) and "nonrecursive" not in flags
+        if name is not None and isinstance(result[name], Mapping) and (within or deep):
             inner = [within, value] if within else [value]
             if not rest:
                 result[name] = vl_argparse(result[name], inner, *flags)

@@ -21,17 +21,22 @@ from dagnet.layers import (
     dropout,
     loss,
     lrn,
+    noffset,
+    normalizelp,
+    pdist,
     pool,
     relu,
     sigmoid,
     softmax,
+    spnorm,
     taccum,
 )
 from dagnet.layers.array import Array
 
-from .calling import current_release, is_empty, matlab, numbers, stream
+from .calling import current_release, is_empty, matlab, number, numbers, stream
 
 Numbers = Any  # a number, or a list or array of them
+Options = dict[str, Any]
 
 
 @matlab
@@ -50,7 +55,7 @@ def vl_nnconv(
 ) -> Any:
     """y;  [dx, df, db] with dzdy, None where noDer... is given. f = []: identity filters; b = []: no biases."""
     f, b = array.module_of(x).zeros(0, x.dtype) if is_empty(f) else f, None if is_empty(b) else b
-    options = {"stride": numbers(stride), "pad": numbers(pad), "dilate": numbers(dilate)}
+    options: Options = {"stride": numbers(stride), "pad": numbers(pad), "dilate": numbers(dilate)}
     if dzdy is None:
         return conv.forward(x, f, b, **options)
     ders = conv.backward(x, f, b, dzdy, need_dx=not noDerData, **options)
@@ -73,7 +78,7 @@ def vl_nnconvt(
 ) -> Any:
     """y;  [dx, df, db] with dzdy, None where noDer... is given. b = []: no biases."""
     b = None if is_empty(b) else b
-    options = {"upsample": numbers(upsample), "crop": numbers(crop), "num_groups": numbers(numGroups)[0]}
+    options: Options = {"upsample": numbers(upsample), "crop": numbers(crop), "num_groups": number(numGroups)}
     if dzdy is None:
         return convt.forward(x, f, b, **options)
     return _without(convt.backward(x, f, b, dzdy, **options), noDerData, noDerFilters, noDerBiases)
@@ -84,14 +89,15 @@ def vl_nnpool(
     x: Array, pool_: Numbers, dzdy: Array | None = None, *, stride: Numbers = 1, pad: Numbers = 0, method: str = "max"
 ) -> Array:
     """y;  dx with dzdy. The method is "max" or "avg"."""
-    window, options = numbers(pool_), {"stride": numbers(stride), "pad": numbers(pad), "method": method}
+    options: Options = {"stride": numbers(stride), "pad": numbers(pad), "method": method}
+    window = numbers(pool_)
     return pool.forward(x, window, **options) if dzdy is None else pool.backward(x, window, dzdy, **options)
 
 
 @matlab
 def vl_nnrelu(x: Array, dzdy: Array | None = None, *, leak: float = 0) -> Array:
     """y;  dx with dzdy, where y may stand for x."""
-    (slope,) = numbers(leak)
+    slope = number(leak)
     return relu.forward(x, leak=slope) if dzdy is None else relu.backward(x, dzdy, leak=slope)
 
 
@@ -111,7 +117,7 @@ def vl_nnsoftmax(x: Array, dzdy: Array | None = None) -> Array:
 def vl_nndropout(x: Array, dzdy: Array | None = None, *, rate: float = 0.5, mask: Array | None = None) -> Any:
     """[y, mask];  dx with dzdy and the mask. Masks are drawn from the stream that rng(seed) starts."""
     if dzdy is None:
-        return dropout.forward(x, *numbers(rate), stream(x), mask=mask)
+        return dropout.forward(x, number(rate), stream(x), mask=mask)
     if mask is None:
         raise ValueError("vl_nndropout: dzdy came without a mask; 'mask' and the one that forward returned are right")
     return dropout.backward(mask, dzdy)
@@ -122,7 +128,7 @@ def vl_nnconcat(
     inputs: Sequence[Array], dim: int = 3, dzdy: Array | None = None, *, inputSizes: Sequence[Numbers] | None = None
 ) -> Any:
     """y;  the list of dx_i with dzdy, where inputSizes may stand for the inputs."""
-    (axis,) = numbers(dim)
+    axis = number(dim)
     if dzdy is None:
         return concat.forward(inputs, dim=axis)
     return concat.backward(inputs if inputSizes is None else [_sized(s, dzdy) for s in inputSizes], dzdy, dim=axis)
@@ -143,11 +149,46 @@ def vl_nnnormalize(x: Array, param: Numbers, dzdy: Array | None = None) -> Array
 
 
 @matlab
+def vl_nnnormalizelp(
+    x: Array,
+    dzdy: Array | None = None,
+    *,
+    p: int = 2,
+    exponent: int = 2,
+    epsilon: float = 0.01,
+    dimensions: Numbers = 3,
+    spatial: bool = False,
+    norms: Array | None = None,
+) -> Any:
+    """[y, norms];  dx with dzdy. exponent is another name of p; spatial stands for the dimensions [1 2]."""
+    options: Options = {
+        "p": number(p) if number(p) != 2 else number(exponent),
+        "epsilon": number(epsilon),
+        "dimensions": numbers(dimensions),
+        "spatial": bool(spatial),
+        "norms": norms,
+    }
+    return normalizelp.forward(x, **options) if dzdy is None else normalizelp.backward(x, dzdy, **options)
+
+
+@matlab
+def vl_nnspnorm(x: Array, param: Numbers, dzdy: Array | None = None) -> Array:
+    """y;  dx with dzdy. param is [PH PW alpha beta]."""
+    return spnorm.forward(x, param=numbers(param)) if dzdy is None else spnorm.backward(x, dzdy, param=numbers(param))
+
+
+@matlab
+def vl_nnnoffset(x: Array, param: Numbers, dzdy: Array | None = None) -> Array:
+    """y;  dx with dzdy. param is [alpha beta]."""
+    return noffset.forward(x, param=numbers(param)) if dzdy is None else noffset.backward(x, dzdy, param=numbers(param))
+
+
+@matlab
 def vl_nnbnorm(
     x: Array, g: Array, b: Array, dzdy: Array | None = None, *, epsilon: float = 1e-4, moments: Array | None = None
 ) -> Any:
     """[y, moments];  [dx, dg, db, moments] with dzdy. Moments are (C, 2): [mu sigma]."""
-    options = {"epsilon": numbers(epsilon)[0], "moments": moments}
+    options: Options = {"epsilon": number(epsilon), "moments": moments}
     return bnorm.forward(x, g, b, **options) if dzdy is None else bnorm.backward(x, g, b, dzdy, **options)
 
 
@@ -163,7 +204,7 @@ def vl_nnloss(
     normalise: bool | None = None,
 ) -> Array:
     """y;  dx with dzdy. normalise is false in the releases and true in master: see release. classWeights have no effect."""
-    options = {
+    options: Options = {
         "loss": loss_,
         "instance_weights": instanceWeights,
         "normalise": current_release().normalise if normalise is None else bool(normalise),
@@ -181,9 +222,32 @@ def vl_nnsoftmaxloss(x: Array, c: Array, dzdy: Array | float | None = None) -> A
 
 
 @matlab
+def vl_nnpdist(
+    x: Array,
+    x0: Array,
+    p: float,
+    dzdy: Array | float | None = None,
+    *,
+    noRoot: bool = False,
+    epsilon: float = 1e-6,
+    aggregate: bool = False,
+    instanceWeights: Array | None = None,
+) -> Any:
+    """y;  [dx, dx0] with dzdy."""
+    options: Options = {
+        "no_root": bool(noRoot),
+        "epsilon": number(epsilon),
+        "aggregate": bool(aggregate),
+        "instance_weights": instanceWeights,
+    }
+    power = number(p)
+    return pdist.forward(x, x0, power, **options) if dzdy is None else pdist.backward(x, x0, power, dzdy, **options)
+
+
+@matlab
 def vl_taccum(alpha: Numbers, a: Array, beta: Numbers, b: Array) -> Array:
     """alpha * a + beta * b, a new array (MatConvNet's, on a GPU, is a's own)."""
-    return taccum.forward(*numbers(alpha), a, *numbers(beta), b)
+    return taccum.forward(number(alpha), a, number(beta), b)
 
 
 def _without(ders: Sequence[Array | None], *dropped: bool) -> tuple[Array | None, ...]:
