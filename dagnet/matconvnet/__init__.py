@@ -13,6 +13,7 @@ from . import dagnn as dagnn
 from .calling import release as release
 from .calling import rng as rng
 from .calling import vl_argparse as vl_argparse
+from .functions import vl_nnbilinearsampler as vl_nnbilinearsampler
 from .functions import vl_nnbnorm as vl_nnbnorm
 from .functions import vl_nnconcat as vl_nnconcat
 from .functions import vl_nnconv as vl_nnconv
@@ -26,6 +27,7 @@ from .functions import vl_nnnormalizelp as vl_nnnormalizelp
 from .functions import vl_nnpdist as vl_nnpdist
 from .functions import vl_nnpool as vl_nnpool
 from .functions import vl_nnrelu as vl_nnrelu
+from .functions import vl_nnroipool as vl_nnroipool
 from .functions import vl_nnsigmoid as vl_nnsigmoid
 from .functions import vl_nnsoftmax as vl_nnsoftmax
 from .functions import vl_nnsoftmaxloss as vl_nnsoftmaxloss

@@ -13,6 +13,7 @@ from typing import Any
 
 from dagnet.layers import (
     array,
+    bilinearsampler,
     bnorm,
     concat,
     conv,
@@ -26,6 +27,7 @@ from dagnet.layers import (
     pdist,
     pool,
     relu,
+    roipool,
     sigmoid,
     softmax,
     spnorm,
@@ -242,6 +244,28 @@ def vl_nnpdist(
     }
     power = number(p)
     return pdist.forward(x, x0, power, **options) if dzdy is None else pdist.backward(x, x0, power, dzdy, **options)
+
+
+@matlab
+def vl_nnroipool(
+    x: Array,
+    rois: Array,
+    dzdy: Array | None = None,
+    *,
+    method: str = "max",
+    subdivisions: Numbers = 1,
+    transform: Numbers = 1,
+) -> Array:
+    """y;  dx with dzdy. rois are (5, K): image, then the corners u0 v0 u1 v1, all from 1."""
+    matrix = array.to_numpy(transform) if hasattr(transform, "dtype") else transform
+    options: Options = {"method": method, "subdivisions": numbers(subdivisions), "transform": matrix}
+    return roipool.forward(x, rois, **options) if dzdy is None else roipool.backward(x, rois, dzdy, **options)
+
+
+@matlab
+def vl_nnbilinearsampler(x: Array, grid: Array, dzdy: Array | None = None) -> Any:
+    """y;  [dx, dgrid] with dzdy. The grid is (2, Ho, Wo, No): vertical, horizontal, from -1 to 1."""
+    return bilinearsampler.forward(x, grid) if dzdy is None else bilinearsampler.backward(x, grid, dzdy)
 
 
 @matlab
