@@ -3,7 +3,7 @@ import pytest
 
 from dagnet import dagnn, summary
 from dagnet.layers import catalogue, concat, conv, convt, loss, pool, relu
-from dagnet.summary import overview
+from dagnet.summary import facts, overview
 
 
 @pytest.fixture
@@ -116,3 +116,18 @@ def test_the_mean_images_form_is_told(net, image, words):
 def test_an_input_that_the_net_has_not_is_refused(net):
     with pytest.raises(KeyError, match="inputs"):
         summary.table(net, {"inputs": (32, 48, 3, 2)})
+
+
+def test_the_memory_of_passes_is_told_where_sizes_are_known(net):
+    sizes = {"input": (32, 48, 3, 2)}
+    found = summary.peaks(net, sizes)
+    told = [" ".join(line.split()) for line in summary.table(net, sizes).splitlines() if " takes " in line]
+    test, test_kept, training, training_kept = (
+        "{:.3g} {}".format(*facts.scaled(size))
+        for size in (found.test, found.test_kept, found.training, found.training_kept)
+    )
+    assert told == [
+        f"a pass in test mode takes {test} at its peak ({test_kept} without conserve_memory)",
+        f"a step of training takes {training} at its peak ({training_kept} without conserve_memory)",
+    ]
+    assert " takes " not in summary.table(net)

@@ -8,5 +8,6 @@ input_sizes, peaks      what a file says of its input's size; the memory that a 
 
 from .columns import report as report
 from .facts import input_sizes as input_sizes
+from .memory import peaks as peaks
 from .overview import table as table
 from .simple import display as display

@@ -3,7 +3,7 @@
     what each layer computes   window, stride, pad, size of the output, and its receptive field: how many pixels of the input a
                                pixel sees, how far apart neighbours' fields are, where the first one's centre lies (from 1)
     how layers are wired       inputs, outputs, parameters, how many values these hold
-    the whole                  values and memory (4 bytes each), mode, mean image, blocks that are not known
+    the whole                  values and memory (4 bytes each), what passes take, mode, mean image, blocks that are not known
 
 MatConvNet's net.print has a column a layer and more tables (columns.py).
 """
@@ -19,7 +19,7 @@ from dagnet.dagnn import DagNN
 from dagnet.graph import LayerRecord
 from dagnet.layers import block, geometry
 
-from . import facts
+from . import facts, memory
 
 COLUMNS = 120
 
@@ -42,7 +42,7 @@ def table(net: DagNN, sizes: Mapping[str, Sequence[int]] | None = None) -> str:
                 ["layer", "type", "window", "stride", "pad", "output", f"field of {source}", "stride", "offset"], window
             ),
             _grid(["layer", "inputs", "outputs", "parameters", "values", "memory"], wiring),
-            _totals(net, made),
+            _totals(net, sizes, made),
         ]
     )
 
@@ -94,17 +94,30 @@ def _wiring(net: DagNN, record: LayerRecord) -> list[str]:
     if not record.params:
         return [record.name, *names, "", ""]
     values = sum(prod(facts.dims_of(net.params[name])) for name in record.params)
-    return [record.name, *names, f"{values:,}", _memory(values)]
+    return [record.name, *names, f"{values:,}", _memory(values * facts.BYTES)]
 
 
-def _totals(net: DagNN, sizes: Mapping[str, block.Size]) -> str:
+def _totals(net: DagNN, given: Mapping[str, Sequence[int]], sizes: Mapping[str, block.Size]) -> str:
     params = sum(prod(facts.dims_of(param)) for param in net.params.values())
     known = [prod(size) for size in sizes.values() if not any(isnan(v) for v in size)]
     variables = int(sum(known))
     lost = len(sizes) - len(known)
     missing = f" (without {lost} of unknown size)" if lost else ""
     rows = [("parameters", params, ""), ("variables", variables, missing), ("together", params + variables, "")]
-    return "\n".join(f"{name:10} {values:>14,} values {_memory(values):>9}{note}" for name, values, note in rows)
+    lines = [f"{name:10} {values:>14,} values {_memory(values * facts.BYTES):>9}{note}" for name, values, note in rows]
+    return "\n".join([*lines, *(_peaks(net, given) if given else [])])
+
+
+def _peaks(net: DagNN, given: Mapping[str, Sequence[int]]) -> list[str]:
+    """What a pass takes at its worst, as the engine frees."""
+    found = memory.peaks(net, given)
+    return [
+        f"{what} {_memory(freeing):>9} at its peak ({_memory(keeping)} without conserve_memory)"
+        for what, freeing, keeping in (
+            ("a pass in test mode takes       ", found.test, found.test_kept),
+            ("a step of training takes        ", found.training, found.training_kept),
+        )
+    ]
 
 
 def _grid(head: list[str], rows: list[list[str]]) -> str:
@@ -121,7 +134,7 @@ def _cut(text: str, width: int) -> str:
     return f"{text:{width}}" if len(text) <= width else text[: width - 1] + "…"
 
 
-def _memory(values: int) -> str:
-    """That many numbers, in the largest unit of 1024 in which they make at least one."""
-    size, unit = facts.scaled(values * facts.BYTES)
-    return f"{size:.3g} {unit}"
+def _memory(size: int) -> str:
+    """Bytes, in the largest unit of 1024 in which they make at least one."""
+    number, unit = facts.scaled(size)
+    return f"{number:.3g} {unit}"
