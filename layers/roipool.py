@@ -50,7 +50,7 @@ def backward(
     array.check_floats("roipool", x=x, dy=dy)
     x, dy = array.base(array.four_d(x)), array.base(array.four_d(dy))
     bins = _Bins.of(x, rois, method, subdivisions, transform)
-    xp, c = bins.xp, x.shape[3]
+    xp, (_, h, w, c) = bins.xp, x.shape
     if dy.shape != (*bins.shape, c):
         came, right = ((*shape[1:], shape[0]) for shape in (dy.shape, (*bins.shape, c)))
         raise ValueError(f"roipool: dy has shape {came}; y's shape {right} is right")
@@ -59,9 +59,9 @@ def backward(
         dx = xp.ascontiguousarray(bins.averaging(x).T.dot(dy))
     else:
         _, ranks = bins.cover((x, xp.broadcast_to(_ranks(x), x.shape)), _first_greatest)
-        columns, rows = xp.divmod(ranks, x.shape[1])
-        pixels = (bins.image.repeat(bins.shape[1] * bins.shape[2])[:, None] * x.shape[1] + rows) * x.shape[2] + columns
-        places = pixels * c + xp.arange(c)
+        pixels = xp.arange(h * w).reshape(h, w).T.ravel()  # of each rank
+        images = bins.image.repeat(bins.shape[1] * bins.shape[2])[:, None]
+        places = pixels.take(ranks) * c + (images * (h * w * c) + xp.arange(c))
         dx = xp.bincount(places.ravel(), (dy * bins.filled).ravel(), x.size).astype(x.dtype)
     return dx.reshape(x.shape).transpose(1, 2, 3, 0)
 
@@ -69,7 +69,7 @@ def backward(
 def _ranks(x: Array) -> Array:
     """(H, W, 1): the pixels' numbers, column by column and from top to bottom, in which the first of equals is sought."""
     _, h, w, _ = x.shape
-    return array.module_of(x).arange(h * w).reshape(w, h).T[:, :, None]
+    return array.module_of(x).arange(h * w, dtype=np.int32).reshape(w, h).T[:, :, None]
 
 
 def _first_greatest(one: Tables, two: Tables) -> Tables:
