@@ -3,8 +3,12 @@
 from . import atomic as atomic
 from . import checkpoint as checkpoint
 from . import fields as fields
+from . import hdf5reader as hdf5reader
+from . import hdf5writer as hdf5writer
+from . import level5reader as level5reader
+from . import level5writer as level5writer
 from . import matfile as matfile
 from . import matvalues as matvalues
-from . import matwriter as matwriter
 from . import netfile as netfile
 from . import simplenn as simplenn
+from . import writable as writable

@@ -16,7 +16,7 @@ import numpy as np
 
 from dagnet.dagnn import DagNN
 
-from . import fields, matfile, matvalues, matwriter, netfile
+from . import fields, matfile, matvalues, writable, netfile
 
 NAME = re.compile(r"net-epoch-(\d+)\.mat")
 VARIABLES = ("net", "state", "stats", "info")  # of these a checkpoint is read
@@ -73,7 +73,7 @@ def save(path: str | os.PathLike, net: DagNN, state: Mapping[str, Any], stats: M
 
 def check(net: DagNN, stats: Mapping[str, Sequence[Record]]) -> None:
     """Raises ValueError where save would refuse the network or the statistics; writes nothing."""
-    matwriter.check(_variables(net, {}, stats))
+    writable.check(_variables(net, {}, stats))
 
 
 def all_in(exp_dir: str | os.PathLike) -> list[Path]:

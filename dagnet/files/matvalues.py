@@ -8,7 +8,8 @@
     any other char array                     numpy array of single characters (dtype U1) of the same shape
     logical                                  numpy bool array
     double, single, int8 ... uint64          numpy float64, float32, int8 ... uint64 array
-    sparse                                   scipy.sparse matrix
+    complex double, single                   numpy complex128, complex64 array
+    sparse double, logical                   scipy.sparse csc_matrix
     function handle, object of a class       Foreign: it can be named, but neither used nor written
 
 Arrays have MATLAB's shape, so two dimensions at least, and empty ones keep it.
@@ -19,6 +20,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+CLASSES = {  # NumPy's dtype, as dtype.str names it without the byte order: MATLAB's class
+    "b1": "logical",
+    "f8": "double",
+    "f4": "single",
+    "c16": "double",
+    "c8": "single",
+    "i1": "int8",
+    "u1": "uint8",
+    "i2": "int16",
+    "u2": "uint16",
+    "i4": "int32",
+    "u4": "uint32",
+    "i8": "int64",
+    "u8": "uint64",
+}
+DTYPES = {name: np.dtype(code) for code, name in CLASSES.items() if code[0] != "c"}  # complex numbers are pairs in files
 
 
 @dataclass
@@ -53,6 +71,18 @@ class Foreign:
         return f"a MATLAB {self.kind} {self.class_name}".rstrip()
 
 
+def struct(fields: Sequence[str], shape: Sequence[int], records: list[dict[str, Any]]) -> dict[str, Any] | StructArray:
+    """A struct array of any shape, which if 1x1 is the struct itself."""
+    return records[0] if tuple(shape) == (1, 1) else StructArray(tuple(fields), tuple(shape), records)
+
+
+def text(codes: np.ndarray) -> str | np.ndarray:
+    """A char array from its UTF-16 codes, in MATLAB's shape."""
+    if codes.shape == (0, 0) or (codes.ndim == 2 and codes.shape[0] == 1 and codes.size):
+        return codes.astype("<u2").tobytes().decode("utf-16-le", "surrogatepass")
+    return np.ascontiguousarray(codes, np.uint32).view("U1")
+
+
 def structs(value: Any) -> list[dict[str, Any]]:
     """The records of a struct or struct array; an empty [] or {} has none.
 
@@ -83,9 +113,7 @@ def items(value: Any) -> list[Any]:
 
 def struct_array(fields: Sequence[str], records: Sequence[dict[str, Any]]) -> dict[str, Any] | StructArray:
     """A 1xN struct array, which for N = 1 is the struct itself. Each record has exactly these fields."""
-    if len(records) == 1:
-        return dict(records[0])
-    return StructArray(tuple(fields), (1, len(records)), list(records))
+    return struct(fields, (1, len(records)), [dict(record) for record in records])
 
 
 def row(values: Sequence[Any]) -> np.ndarray:
@@ -119,5 +147,4 @@ def class_of(value: Any) -> str:
     if isinstance(value, str):
         return "char"
     dtype = np.dtype(getattr(value, "dtype", bool if isinstance(value, bool) else np.float64))
-    names = {"b": "logical", "U": "char", "O": "cell", "f4": "single", "f8": "double", "c8": "single", "c16": "double"}
-    return names.get(dtype.kind) or names.get(dtype.str[1:]) or dtype.name
+    return {"U": "char", "O": "cell"}.get(dtype.kind) or CLASSES.get(dtype.str[1:], dtype.name)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dagnet.dagnn import DagNN
-from dagnet.files import matwriter
+from dagnet.files import level5writer as matwriter
 from dagnet.layers import array
 
 Indices = Sequence[int] | np.ndarray
