@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from dagnet.files import atomic, checkpoint, matfile, matwriter
+from dagnet.files import atomic, checkpoint, level5writer, matfile
 from dagnet.layers import array
 from dagnet.training import trainer
 from tests import little
@@ -321,7 +321,7 @@ def test_a_full_disk_ends_the_training_and_spares_what_was_written(go, tmp_path,
         raise OSError(errno.ENOSPC, "No space left on device")
 
     if full == "checkpoint":
-        monkeypatch.setattr(matwriter, "write", fill)
+        monkeypatch.setattr(level5writer, "write", fill)
     else:
         monkeypatch.setattr(atomic.os, "fsync", lambda file: fill(io.BytesIO()))
     name = "net-epoch-2.mat" if full == "checkpoint" else "log.jsonl"

@@ -16,7 +16,7 @@ import numpy as np
 
 from dagnet.dagnn import DagNN
 
-from . import fields, matfile, matvalues, writable, netfile
+from . import fields, matfile, matvalues, netfile, writable
 
 NAME = re.compile(r"net-epoch-(\d+)\.mat")
 VARIABLES = ("net", "state", "stats", "info")  # of these a checkpoint is read

@@ -53,7 +53,7 @@ class _Writer:
         """Writes a value, down to its last field, as the member `name` of a group. `where` names it in messages."""
         kind, value = writable.form(value, where)
         shape = writable.shape(value.shape)
-        if 0 in shape and kind != "sparse" or (kind == "struct" and not value.fields):
+        if (0 in shape and kind != "sparse") or (kind == "struct" and not value.fields):
             node = place.create_dataset(name, data=np.array(shape, np.uint64))
             _mark(node, kind, MATLAB_empty=np.uint8(1))
             if kind == "struct" and value.fields:
@@ -90,7 +90,9 @@ class _Writer:
         refs = self._file.require_group("#refs#")
         if isinstance(value, np.ndarray) and value.shape == (0, 0) and value.dtype == np.float64:
             if "a" not in refs:  # all [] are this one
-                _mark(refs.create_dataset("a", data=np.zeros(2, np.uint64)), "canonical empty", MATLAB_empty=np.uint8(1))
+                _mark(
+                    refs.create_dataset("a", data=np.zeros(2, np.uint64)), "canonical empty", MATLAB_empty=np.uint8(1)
+                )
             return refs["a"].ref
         name = str(next(self._numbers))
         self.put(refs, name, value, where)

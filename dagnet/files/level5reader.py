@@ -130,34 +130,29 @@ class _Unpacked(_Plain):
 # ---------------------------------------------------------------- elements
 
 
-def _tag(source: _Plain) -> tuple[int, int, bytearray | None]:
-    """An element's type and size, and its data where they are so few that they stand in the tag."""
+def _element(source: _Plain) -> tuple[int, bytearray]:
+    """An element's type and data."""
     tag = source.read(8)
     kind, size = source.tag.unpack(tag)
-    if kind >> 16:
-        return kind & 0xFFFF, kind >> 16, tag[4 : 4 + (kind >> 16)]
-    return kind, size, None
+    if kind >> 16:  # so few bytes that they stand in the tag
+        return kind & 0xFFFF, tag[4 : 4 + (kind >> 16)]
+    data = source.read(size)
+    if size % 8:
+        source.read(min(-size % 8, source.left))
+    return kind, data
 
 
 def _array(source: _Plain) -> tuple[int, np.ndarray]:
     """The type and the numbers of an element, one after the other and of native byte order."""
-    kind, size, data = _tag(source)
+    kind, data = _element(source)
     if kind not in TYPES:
         raise ValueError(f"there is an element of type {kind} where numbers should be")
-    if data is None:
-        data = source.read(size)
-        if size % 8:
-            source.read(min(-size % 8, source.left))
     values = np.frombuffer(data, source.dtypes[kind])
     return kind, values if values.dtype.isnative else values.astype(TYPES[kind])
 
 
-def _bytes(source: _Plain) -> bytes:
-    kind, size, data = _tag(source)
-    if data is None:
-        data = source.read(size)
-        source.read(min(-size % 8, source.left))
-    return bytes(data)
+def _text(source: _Plain) -> str:
+    return _element(source)[1].decode()
 
 
 def _variable(source: _Plain, names: Collection[str] | None) -> tuple[str, Any]:
@@ -169,7 +164,7 @@ def _variable(source: _Plain, names: Collection[str] | None) -> tuple[str, Any]:
 
 
 def _matrix(source: _Plain) -> Any:
-    kind, size, _ = _tag(source)
+    kind, size = source.tag.unpack(source.read(8))
     if kind != MATRIX:
         raise ValueError(f"there is an element of type {kind} where an array should be")
     if not size:
@@ -182,7 +177,7 @@ def _head(source: _Plain) -> tuple[int, tuple[int, ...], str]:
     """An array's class and flags, shape (an object has none) and name."""
     flags = int(_array(source)[1][0])
     shape = () if flags & 0xFF == OPAQUE else tuple(_array(source)[1].tolist())
-    return flags, shape, _bytes(source).decode()
+    return flags, shape, _text(source)
 
 
 def _body(source: _Plain, flags: int, shape: tuple[int, ...]) -> Any:
@@ -193,7 +188,7 @@ def _body(source: _Plain, flags: int, shape: tuple[int, ...]) -> Any:
             cell[i] = _matrix(source)
         return cell.reshape(shape, order="F")
     if kind in (STRUCT, OBJECT):
-        class_name = _bytes(source).decode() if kind == OBJECT else ""
+        class_name = _text(source) if kind == OBJECT else ""
         value = _struct(source, shape, count)
         return Foreign("object", class_name) if kind == OBJECT else value
     if kind == CHAR:
@@ -203,8 +198,8 @@ def _body(source: _Plain, flags: int, shape: tuple[int, ...]) -> Any:
     if kind == FUNCTION:
         return Foreign("function handle", _function_name(_matrix(source)))
     if kind == OPAQUE:
-        _bytes(source)  # "MCOS"
-        class_name = _bytes(source).decode()
+        _text(source)  # "MCOS"
+        class_name = _text(source)
         _matrix(source)
         return Foreign("object", class_name)
     if kind not in NUMERIC:
@@ -226,7 +221,7 @@ def _numbers(source: _Plain, flags: int, dtype: str) -> np.ndarray:
 
 def _struct(source: _Plain, shape: tuple[int, ...], count: int) -> Any:
     width = int(_array(source)[1][0])
-    names = _bytes(source)
+    names = _element(source)[1]
     fields = [names[at : at + width].split(b"\0")[0].decode() for at in range(0, len(names), width)]
     records = [{field: _matrix(source) for field in fields} for _ in range(count)]
     return matvalues.struct(fields, shape, records)
@@ -252,4 +247,6 @@ def _sparse(source: _Plain, flags: int, shape: tuple[int, ...]) -> scipy.sparse.
 def _function_name(inside: Any) -> str:
     handle = inside.get("function_handle") if isinstance(inside, dict) else None
     name = handle.get("function") if isinstance(handle, dict) else None
-    return name if isinstance(name, str) else ""  # an anonymous function, or one stored by a release that does it otherwise
+    return (
+        name if isinstance(name, str) else ""
+    )  # an anonymous function, or one stored by a release that does it otherwise

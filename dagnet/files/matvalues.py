@@ -36,7 +36,9 @@ CLASSES = {  # NumPy's dtype, as dtype.str names it without the byte order: MATL
     "i8": "int64",
     "u8": "uint64",
 }
-DTYPES = {name: np.dtype(code) for code, name in CLASSES.items() if code[0] != "c"}  # complex numbers are pairs in files
+DTYPES = {
+    name: np.dtype(code) for code, name in CLASSES.items() if code[0] != "c"
+}  # complex numbers are pairs in files
 
 
 @dataclass

@@ -127,7 +127,9 @@ def _codes(value: str | np.ndarray, where: str) -> np.ndarray:
         raise ValueError(f"{where} is an array of texts; a cell of texts, or an array of single characters, is right")
     codes = np.array(value, "U1", order="C").view(np.uint32)
     if codes.size and codes.max() > 0xFFFF:
-        raise ValueError(f"{where} holds the character {chr(codes.max())!r}; its elements go up to U+FFFF, a text holds it")
+        raise ValueError(
+            f"{where} holds the character {chr(codes.max())!r}; its elements go up to U+FFFF, a text holds it"
+        )
     return codes.astype(np.uint16).reshape(shape(value.shape))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dagnet.dagnn import DagNN
-from dagnet.files import level5writer as matwriter
+from dagnet.files import level5writer
 from dagnet.layers import array
 
 Indices = Sequence[int] | np.ndarray
@@ -69,7 +69,7 @@ def check_size(net: DagNN) -> None:
     """Raises ValueError where the parameters are more than a checkpoint holds, naming the largest, and as values does."""
     found = values(net)
     needed = sum(value.nbytes for value in found.values())
-    if needed + 2**20 > matwriter.LARGEST:  # names and shapes take a little too
+    if needed + 2**20 > level5writer.LARGEST:  # names and shapes take a little too
         name, large = max(found.items(), key=lambda item: item[1].nbytes)
         raise ValueError(
             f"net: its parameters take {needed / 2**30:.2f} GiB, and a checkpoint (MAT-file of version 7) holds less than "
