@@ -444,6 +444,8 @@ def facts(value) -> str:
 
 OCTAVE_DIFFERS = {  # what its reader does otherwise than MATLAB's
     "no_row_text": "char 0x0 0 0 0",
+    "sparse_flags": "double 1x2 0 1 0",
+    "no_sparse": "double 0x3 0 1 0",
     "half_a_character": None,
     "with_nul": None,
     "text_block": None,

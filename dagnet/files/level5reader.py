@@ -31,7 +31,10 @@ LOGICAL, COMPLEX = 0x200, 0x800
 
 
 def read(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
-    """The variables of a file by name, or only those of `names`. Raises EOFError, ValueError, zlib.error where it is damaged."""
+    """The variables of a file by name, or only those of `names`.
+
+    Raises EOFError, ValueError, zlib.error and others where it is damaged.
+    """
     variables = {}
     with path.open("rb") as file:
         order = "<" if file.read(HEADER)[-2:] == b"IM" else ">"
