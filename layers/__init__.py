@@ -1,10 +1,12 @@
 """The layers: what each computes, forward and backward, by hand, on NumPy or CuPy arrays."""
 
 from . import array as array
+from . import attribute_losses as attribute_losses
 from . import bilinearsampler as bilinearsampler
 from . import block as block
 from . import bnorm as bnorm
 from . import catalogue as catalogue
+from . import class_losses as class_losses
 from . import concat as concat
 from . import conv as conv
 from . import convt as convt
@@ -13,6 +15,7 @@ from . import dropout as dropout
 from . import geometry as geometry
 from . import gradcheck as gradcheck
 from . import grid as grid
+from . import labels as labels
 from . import loss as loss
 from . import lrn as lrn
 from . import noffset as noffset

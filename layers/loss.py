@@ -1,51 +1,73 @@
 """Losses over pixels or images (MatConvNet vl_nnloss, vl_nnsoftmaxloss, dagnn.Loss).
 
-Shapes    x, dx (H, W, C, N) scores
-          c     (H, W, 1, N) labels 1..C, one a pixel, or N labels, one an image; 0 means: ignore this pixel
-          v     instance weights, anything that broadcasts to (H, W, 1, N)
-          y, dy one number
-Forward   y  = sum over pixels of w * t(x, c),  w = v where c > 0 and 0 where c = 0;  with normalise, y / N
-              softmaxlog  t = log sum_k exp(x_k) - x_c
-              log         t = -log x_c
-              classerror  t = 1 where the highest score is not x_c, else 0
-Backward  dx_k = dy * w * dt/dx_k;  with normalise, / N
-              softmaxlog  dt/dx_k = exp(x_k) / sum_q exp(x_q) - (k = c)
-              log         dt/dx_k = -(k = c) / max(x_c, 1e-8)       the bound is in the derivative alone, as in MatConvNet
-              classerror  0
-          Labels have no derivative.
+Shapes    x, dx (H, W, C, N) scores; y, dy one number
+          c     labels. Of classes: (H, W, 1, N), 1..C at each pixel; or N, one an image; 0 means: ignore this pixel
+                Of attributes: (H, W, C, N), +1 or -1 for each; 0 means: ignore this one
+          v     instance weights, anything that broadcasts to the labels' shape
+Forward   y  = sum over the labels of w * t(x, c),  w = v where c is not 0 and 0 where it is;  with normalise, y / N
+Backward  dx = dy * w * dt/dx;  with normalise, / N.  Labels have no derivative.
+          t and dt/dx are in class_losses.py    (softmaxlog, log, mhinge, mshinge, classerror, topkerror)
+                     and in attribute_losses.py (logistic, binarylog, hinge, binaryerror).
 Source    MatConvNet manual, 4.8; vl_nnloss.m, vl_nnsoftmaxloss.m, +dagnn/Loss.m of 1.0-beta25 and of master
 
 Up to 1.0-beta25 MatConvNet sums over the images; its master divides by N, ignored labels or not: `normalise`.
 A label out of range is an error on the CPU. On the GPU the look would stop the pipeline at every step: there y and dx become
-NaN, which stops a training run, and `check_labels` tells where the label is.
+NaN, which stops a training run, and `labels.check` tells where the label is.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import array, block, geometry
+from . import array, attribute_losses, block, class_losses, geometry, labels
 from .array import Array
 
 
 class Formula(NamedTuple):
-    """A loss: t and dt/dx from the scores (C, M) of M pixels and their classes (M,), counted from 0."""
+    """A loss: t and dt/dx (None: 0) from scores (C, M) and labels, whether these are of attributes, and t's own option."""
 
-    value: Callable[[Array, Array], Array]
-    slope: Callable[[Array, Array], Array]
+    value: Callable[..., Array]
+    slope: Callable[[Array, Array], Array] | None
+    of_attributes: bool = False
+    option: str | None = None
+
+
+LOSSES = {
+    "softmaxlog": Formula(class_losses.softmaxlog, class_losses.softmaxlog_slope),
+    "log": Formula(class_losses.log, class_losses.log_slope),
+    "mhinge": Formula(class_losses.mhinge, class_losses.mhinge_slope),
+    "mshinge": Formula(class_losses.mshinge, class_losses.mshinge_slope),
+    "classerror": Formula(class_losses.classerror, None),
+    "topkerror": Formula(class_losses.topkerror, None, option="top_k"),
+    "logistic": Formula(attribute_losses.logistic, attribute_losses.logistic_slope, True),
+    "binarylog": Formula(attribute_losses.binarylog, attribute_losses.binarylog_slope, True),
+    "hinge": Formula(attribute_losses.hinge, attribute_losses.hinge_slope, True),
+    "binaryerror": Formula(attribute_losses.binaryerror, None, True, option="threshold"),
+}
 
 
 def forward(
-    x: Array, c: Array, *, loss: str = "softmaxlog", instance_weights: Array | None = None, normalise: bool = False
+    x: Array,
+    c: Array,
+    *,
+    loss: str = "softmaxlog",
+    instance_weights: Array | None = None,
+    threshold: float = 0.0,
+    top_k: int = 5,
+    normalise: bool = False,
 ) -> Array:
-    """y, an array without dimensions, of x's dtype. Raises ValueError for an unknown loss and for labels that do not fit."""
-    xp = array.module_of(x, c)
-    scores, classes, weights, divisor = _prepare(xp, x, c, instance_weights, normalise)
-    t = formula(loss).value(scores, classes)
+    """y, an array without dimensions, of x's dtype. threshold is binaryerror's alone, top_k topkerror's.
+
+    Raises ValueError for an unknown loss, for labels or weights that do not fit, and where top_k is not of 1..C.
+    """
+    xp, rule = array.module_of(x, c), formula(loss)
+    scores, c, weights = labels.prepare(x, c, rule.of_attributes, instance_weights)
+    given = {"threshold": threshold, "top_k": top_k}
+    t = rule.value(scores, c, **({rule.option: given[rule.option]} if rule.option else {}))
     t = xp.where(weights == 0, weights, t)  # an infinite t of an ignored pixel must not turn into 0 * inf = NaN
+    divisor = array.four_d(x).shape[3] if normalise else 1
     return xp.asarray((weights * t).sum(dtype=np.float64) / divisor, x.dtype)
 
 
@@ -56,92 +78,42 @@ def backward(
     *,
     loss: str = "softmaxlog",
     instance_weights: Array | None = None,
+    threshold: float = 0.0,
+    top_k: int = 5,
     normalise: bool = False,
 ) -> Array:
-    """dx, of x's shape and dtype. Raises ValueError as forward does."""
-    xp = array.module_of(x, c)
-    scores, classes, weights, divisor = _prepare(xp, x, c, instance_weights, normalise)
-    slope = formula(loss).slope(scores, classes)
-    slope *= weights * (xp.asarray(dy, x.dtype).reshape(()) / divisor)
+    """dx, of x's shape and dtype; 0 for the losses that count errors, the only ones to read threshold and top_k.
+
+    Raises ValueError as forward does, but for top_k.
+    """
+    xp, rule = array.module_of(x, c), formula(loss)
+    scores, c, weights = labels.prepare(x, c, rule.of_attributes, instance_weights)
     h, w, k, n = array.four_d(x).shape
+    divisor = n if normalise else 1
+    slope = rule.slope(scores, c) if rule.slope else xp.zeros_like(scores)
+    slope *= weights * (xp.asarray(dy, x.dtype).reshape(()) / divisor)
     dx = array.empty(xp, (h, w, k, n), x.dtype)
     dx.transpose(2, 3, 0, 1)[...] = slope.reshape(k, n, h, w)
     return dx.reshape(x.shape)
 
 
+def formula(name: str) -> Formula:
+    """The loss of that name. Raises ValueError for another, listing those known."""
+    if name not in LOSSES:
+        raise ValueError(f"loss: {name!r} is not known; one of {', '.join(LOSSES)} is right")
+    return LOSSES[name]
+
+
 def softmaxloss(x: Array, c: Array, *, normalise: bool = False) -> Array:
     """vl_nnsoftmaxloss, which vl_nnloss replaced: softmaxlog, where a second channel of c holds the pixels' weights."""
-    labels, weights = _labels_and_weights(c)
-    return forward(x, labels, instance_weights=weights, normalise=normalise)
+    c, weights = _labels_and_weights(c)
+    return forward(x, c, instance_weights=weights, normalise=normalise)
 
 
 def softmaxloss_backward(x: Array, c: Array, dy: Array | float = 1.0, *, normalise: bool = False) -> Array:
     """dx of softmaxloss."""
-    labels, weights = _labels_and_weights(c)
-    return backward(x, labels, dy, instance_weights=weights, normalise=normalise)
-
-
-def check_labels(c: Array, classes: int) -> None:
-    """Raises ValueError, naming the first wrong label and its place, unless all are whole numbers of 0..classes."""
-    labels = array.to_numpy(array.four_d(c))
-    right = (labels >= 0) & (labels <= classes) & (labels == np.trunc(labels))
-    if right.all():
-        return
-    place = np.unravel_index(np.argmin(right), labels.shape)
-    row, column, channel, image = (int(i) for i in place)
-    where = f"image {image}, row {row}, column {column}" + (f", channel {channel}" if labels.shape[2] > 1 else "")
-    raise ValueError(
-        f"loss: a label is {labels[place]:g}, at {where} (counted from 0); "
-        f"whole numbers 1..{classes} are right for {classes} classes, and 0 for pixels to ignore"
-    )
-
-
-def _prepare(
-    xp: ModuleType, x: Array, c: Array, instance_weights: Array | None, normalise: bool
-) -> tuple[Array, Array, Array, int]:
-    """Scores (C, M), classes (M,) from 0, weights (M,), and what the sum is divided by; pixels in the order N, H, W.
-
-    Scores are laid out class by class, so that maxima and sums over few classes are as fast as over many.
-    """
-    array.check_floats("loss", x=x)
-    x = array.four_d(x)
-    h, w, k, n = x.shape
-    scores = xp.ascontiguousarray(x.transpose(2, 3, 0, 1)).reshape(k, -1)
-    labels = _labels_per_pixel(xp, c, (h, w, k, n))
-    inside = (labels >= 0) & (labels <= k)
-    if xp is np and not inside.all():
-        check_labels(c, k)
-    classes = xp.where(inside, labels, 0).astype(np.int64)
-    if xp is np and labels.dtype.kind == "f" and (classes != labels).any():
-        check_labels(c, k)
-    weights = (classes > 0).astype(x.dtype)
-    if xp is not np:
-        weights[~inside] = np.nan
-    if instance_weights is not None:
-        weights *= _weights_per_pixel(xp, instance_weights, (h, w, k, n))
-    return scores, xp.maximum(classes - 1, 0), weights, n if normalise else 1
-
-
-def _labels_per_pixel(xp: ModuleType, c: Array, size: tuple[int, int, int, int]) -> Array:
-    h, w, _, n = size
-    labels = xp.broadcast_to(c.reshape(1, 1, 1, n), (h, w, 1, n)) if c.size == n else array.four_d(c)
-    if labels.shape != (h, w, 1, n):
-        raise ValueError(
-            f"loss: labels are {tuple(c.shape)} and scores {size}; right are ({h}, {w}, 1, {n}), one a pixel, "
-            f"or {n}, one an image"
-        )
-    return labels.transpose(2, 3, 0, 1).reshape(-1)
-
-
-def _weights_per_pixel(xp: ModuleType, v: Array, size: tuple[int, int, int, int]) -> Array:
-    h, w, _, n = size
-    try:
-        weights = xp.broadcast_to(array.four_d(xp.asarray(v)), (h, w, 1, n))
-    except ValueError as error:
-        raise ValueError(
-            f"loss: instance weights are {np.shape(v)}; right is ({h}, {w}, 1, {n}), each of the sizes may be 1"
-        ) from error
-    return weights.transpose(2, 3, 0, 1).reshape(-1)
+    c, weights = _labels_and_weights(c)
+    return backward(x, c, dy, instance_weights=weights, normalise=normalise)
 
 
 def _labels_and_weights(c: Array) -> tuple[Array, Array | None]:
@@ -153,75 +125,14 @@ def _labels_and_weights(c: Array) -> tuple[Array, Array | None]:
     return c[:, :, :1], c[:, :, 1:]
 
 
-def _of_class(scores: Array, classes: Array) -> Array:
-    """Each pixel's score for its own class, (M,)."""
-    xp = array.module_of(scores)
-    pixels = scores.shape[1]
-    return scores.reshape(-1).take(classes * pixels + xp.arange(pixels))
-
-
-def _add_to_class(slope: Array, classes: Array, values: Array | float) -> None:
-    """Adds a value a pixel to the entry of its class, in place."""
-    xp = array.module_of(slope)
-    slope[classes, xp.arange(slope.shape[1])] += values
-
-
-def _softmaxlog(scores: Array, classes: Array) -> Array:
-    xp = array.module_of(scores)
-    highest = scores.max(axis=0)
-    return xp.log(xp.exp(scores - highest).sum(axis=0)) + (highest - _of_class(scores, classes))
-
-
-def _softmaxlog_slope(scores: Array, classes: Array) -> Array:
-    xp = array.module_of(scores)
-    slope = xp.exp(scores - scores.max(axis=0))
-    slope /= slope.sum(axis=0)
-    _add_to_class(slope, classes, -1)
-    return slope
-
-
-def _log(scores: Array, classes: Array) -> Array:
-    return -array.module_of(scores).log(_of_class(scores, classes))
-
-
-def _log_slope(scores: Array, classes: Array) -> Array:
-    xp = array.module_of(scores)
-    slope = xp.zeros_like(scores)
-    _add_to_class(slope, classes, -1 / xp.maximum(_of_class(scores, classes), scores.dtype.type(1e-8)))
-    return slope
-
-
-def _classerror(scores: Array, classes: Array) -> Array:
-    return (scores.argmax(axis=0) != classes).astype(scores.dtype)
-
-
-def _no_slope(scores: Array, classes: Array) -> Array:
-    return array.module_of(scores).zeros_like(scores)
-
-
-LOSSES = {
-    "softmaxlog": Formula(_softmaxlog, _softmaxlog_slope),
-    "log": Formula(_log, _log_slope),
-    "classerror": Formula(_classerror, _no_slope),
-}
-
-
-def formula(name: str) -> Formula:
-    """The loss of that name. Raises ValueError for another, listing those known."""
-    if name not in LOSSES:
-        raise ValueError(f"loss: {name!r} is not known; one of {', '.join(LOSSES)} is right")
-    return LOSSES[name]
-
-
-# MatConvNet's option names in lower case -> ours. None: MatConvNet parses classWeights and uses it nowhere, and the losses
-# that read threshold and topK are not here yet.
+# MatConvNet's option names in lower case -> ours. None: MatConvNet parses classWeights and uses it nowhere.
 OPTIONS = {
     "loss": "loss",
     "instanceweights": "instance_weights",
     "normalise": "normalise",
     "classweights": None,
-    "threshold": None,
-    "topk": None,
+    "threshold": "threshold",
+    "topk": "top_k",
 }
 
 
@@ -282,6 +193,11 @@ class Loss(block.Layer):
         """dx; labels have none."""
         x, c = inputs
         return [backward(x, c, der_outputs[0], **self._options(x, c)), None], []
+
+    def check(self, inputs: list[Array]) -> None:
+        """Raises ValueError where a label is out of range, which forward, on the GPU, only turns into NaN."""
+        x, c = inputs
+        labels.check(c, array.four_d(x).shape[2], formula(self._options(x, c)["loss"]).of_attributes)
 
     def output_sizes(self, input_sizes: list[block.Size]) -> list[block.Size]:
         """MatConvNet counts one number an image."""

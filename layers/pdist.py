@@ -14,6 +14,7 @@ Source    vl_nnpdist.m, +dagnn/PDist.m of 1.0-beta25 and of master (no_root and 
 """
 
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -126,7 +127,7 @@ class PDist(loss.Loss):
     no_root: bool = field(default=False, metadata={"optional": True})  # properties in master alone
     epsilon: float = field(default=1e-6, metadata={"optional": True})
 
-    n_inputs = (2, 3)
+    n_inputs: ClassVar[tuple[int, ...]] = (2, 3)
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y."""
@@ -144,10 +145,13 @@ class PDist(loss.Loss):
         ders = backward(x, x0, self.p, der_outputs[0], instance_weights=weights, **self._settings())
         return [*ders, None][: len(inputs)], []
 
+    def check(self, inputs: list[Array]) -> None:
+        """There are no labels."""
+
     def output_sizes(self, input_sizes: list[block.Size]) -> list[block.Size]:
         """As a Loss has it where y is one number, else [(H, W, 1, N)]."""
         h, w, _, n = input_sizes[0]
         return super().output_sizes(input_sizes) if self.aggregate else [(h, w, 1, n)]
 
-    def _settings(self) -> dict[str, float]:
+    def _settings(self) -> dict[str, Any]:
         return {"no_root": self.no_root, "epsilon": self.epsilon, "aggregate": self.aggregate}

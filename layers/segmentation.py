@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from . import array, loss
+from . import array, labels, loss
 from .array import Array
 
 
@@ -43,11 +43,11 @@ def confusion(x: Array, c: Array, classes: int) -> Array:
     if k > classes:
         raise ValueError(f"SegmentationAccuracy: scores have {k} channels; at most n_classes = {classes} are right")
     if xp is np:
-        loss.check_labels(c, classes)
+        labels.check(c, classes)
     c = xp.where((c >= 0) & (c <= classes), c, 0)  # bincount must not meet others, which nobody looks for on the GPU
-    labels = c.transpose(2, 3, 0, 1).reshape(-1).astype(np.int64)
+    truth = c.transpose(2, 3, 0, 1).reshape(-1).astype(np.int64)
     found = x.transpose(2, 3, 0, 1).argmax(axis=0).reshape(-1)
-    counts = xp.bincount(labels * classes + found, minlength=(classes + 1) * classes)
+    counts = xp.bincount(truth * classes + found, minlength=(classes + 1) * classes)
     return counts[classes : (classes + 1) * classes].reshape(classes, classes)  # the first row: ignored pixels
 
 
@@ -79,10 +79,10 @@ class SegmentationLoss(loss.Loss):
         return [y]
 
     def _options(self, x: Array, c: Array) -> dict[str, Any]:
-        labels, size = array.four_d(c).shape, array.four_d(x).shape
-        if labels[3] != size[3]:
+        came, size = array.four_d(c).shape, array.four_d(x).shape
+        if came[3] != size[3]:
             raise ValueError(
-                f"SegmentationLoss: labels are {labels} and scores {size}; right is ({size[0]}, {size[1]}, 1, {size[3]})"
+                f"SegmentationLoss: labels are {came} and scores {size}; right is ({size[0]}, {size[1]}, 1, {size[3]})"
             )
         return {"loss": self.loss, "normalise": self.normalise, "instance_weights": instance_weights(c, x.dtype)}
 

@@ -315,38 +315,79 @@ def softmax_backward(x, dy) -> np.ndarray:
     return dx
 
 
-def loss(x, c, kind: str = "softmaxlog", weights=None) -> float:
-    """sum over pixels of w * t(x, c): c is (H, W, 1, N), weights too or None; not divided by N."""
+def loss(x, c, kind: str = "softmaxlog", weights=None, top_k: int = 5, threshold: float = 0.0) -> float:
+    """sum of w * t(x, c): c and weights are (H, W, 1, N), for the losses of attributes (H, W, C, N); not divided by N."""
     total = 0.0
-    for i, j, n, label, weight in _labelled(x, c, weights):
-        scores = [float(v) for v in x[i, j, :, n]]
-        if kind == "softmaxlog":
-            total += weight * math.log(sum(math.exp(s - scores[label]) for s in scores))
-        elif kind == "log":
-            total -= weight * math.log(scores[label])
-        else:  # classerror
-            total += weight * (scores.index(max(scores)) != label)
+    for place, label, weight in _labelled(c, weights):
+        if kind in ATTRIBUTE_LOSSES:
+            total += weight * ATTRIBUTE_LOSSES[kind](float(x[place]), label, threshold)
+        else:
+            total += weight * _class_loss(
+                [float(v) for v in x[place[0], place[1], :, place[3]]], label - 1, kind, top_k
+            )
     return total
 
 
 def loss_backward(x, c, dy: float = 1.0, kind: str = "softmaxlog", weights=None) -> np.ndarray:
     """dx."""
     dx = np.zeros(x.shape)
-    for i, j, n, label, weight in _labelled(x, c, weights):
-        scores = [float(v) for v in x[i, j, :, n]]
-        for k, score in enumerate(scores):
-            if kind == "softmaxlog":
-                dx[i, j, k, n] = dy * weight * (1 / sum(math.exp(s - score) for s in scores) - (k == label))
-            elif kind == "log" and k == label:
-                dx[i, j, k, n] = -dy * weight / max(score, 1e-8)
+    for place, label, weight in _labelled(c, weights):
+        if kind in ATTRIBUTE_SLOPES:
+            dx[place] = dy * weight * ATTRIBUTE_SLOPES[kind](float(x[place]), label)
+        elif kind not in ATTRIBUTE_LOSSES:
+            i, j, _, n = place
+            dx[i, j, :, n] = [dy * weight * v for v in _class_slope([float(v) for v in x[i, j, :, n]], label - 1, kind)]
     return dx
 
 
-def _labelled(x, c, weights) -> Iterator[tuple[int, int, int, int, float]]:
-    """Row, column, image, class (from 0) and weight of every pixel that has a label."""
-    for i, j, n in product(range(x.shape[0]), range(x.shape[1]), range(x.shape[3])):
-        if c[i, j, 0, n] > 0:
-            yield i, j, n, int(c[i, j, 0, n]) - 1, 1.0 if weights is None else float(weights[i, j, 0, n])
+ATTRIBUTE_LOSSES = {
+    "logistic": lambda x, c, threshold: math.log(1 + math.exp(-c * x)),
+    "binarylog": lambda x, c, threshold: -math.log(x if c > 0 else 1 - x),
+    "hinge": lambda x, c, threshold: max(0, 1 - c * x),
+    "binaryerror": lambda x, c, threshold: float((x > threshold) - (x < threshold) != c),
+}
+ATTRIBUTE_SLOPES = {
+    "logistic": lambda x, c: -c * math.exp(-c * x) / (1 + math.exp(-c * x)),
+    "binarylog": lambda x, c: -1 / x if c > 0 else 1 / (1 - x),
+    "hinge": lambda x, c: -c if c * x < 1 else 0,
+}
+
+
+def _class_loss(scores: list[float], label: int, kind: str, top_k: int) -> float:
+    others = scores[:label] + scores[label + 1 :]
+    if kind == "topkerror":
+        order = sorted(range(len(scores)), key=lambda k: (-scores[k], k))
+        return float(label not in order[:top_k])
+    return {
+        "softmaxlog": lambda: math.log(sum(math.exp(s - scores[label]) for s in scores)),
+        "log": lambda: -math.log(scores[label]),
+        "classerror": lambda: float(scores.index(max(scores)) != label),
+        "mhinge": lambda: max(0, 1 - scores[label]),
+        "mshinge": lambda: max(0, 1 - scores[label] + max(others)),
+    }[kind]()
+
+
+def _class_slope(scores: list[float], label: int, kind: str) -> list[float]:
+    """dt/dx_k for every k."""
+    own, others = scores[label], scores[:label] + scores[label + 1 :]
+    rival = next(k for k, s in enumerate(scores) if k != label and s == max(others))
+    slope = [0.0] * len(scores)
+    if kind == "softmaxlog":
+        slope = [1 / sum(math.exp(s - score) for s in scores) - (k == label) for k, score in enumerate(scores)]
+    elif kind == "log":
+        slope[label] = -1 / max(own, 1e-8)
+    elif kind == "mhinge":
+        slope[label] = -float(own < 1)
+    elif kind == "mshinge" and own - max(others) < 1:
+        slope[label], slope[rival] = -1.0, 1.0
+    return slope
+
+
+def _labelled(c, weights) -> Iterator[tuple[tuple, int, float]]:
+    """The place, label and weight of every label that is not 0."""
+    for place in np.ndindex(c.shape):
+        if c[place] != 0:
+            yield place, int(c[place]), 1.0 if weights is None else float(weights[place])
 
 
 # Normalisation and distance: y by the docstring's sums, dx from every term's own slope

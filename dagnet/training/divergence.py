@@ -39,8 +39,7 @@ def first_place(net: DagNN, inputs: Mapping[str, Array]) -> str:
             if value is None or is_finite(value):
                 continue
             if isinstance(record.block, loss.Loss):
-                scores, labels = (net.vars[v].value for v in record.inputs[:2])
-                loss.check_labels(labels, array.four_d(scores).shape[2])  # on the GPU a wrong label is a NaN so far
+                record.block.check([net.vars[v].value for v in record.inputs])  # on the GPU a wrong label is a NaN so far
             return f"layer '{layer}' ({type(record.block).__name__}) is the first whose output ('{name}') is not finite"
     return "every layer's output is finite when the batch is run again"
 

@@ -1,0 +1,87 @@
+"""Labels and their weights, as the losses read them.
+
+Classes     (H, W, 1, N) whole numbers 1..C, one at each pixel
+Attributes  (H, W, C, N) of +1 (has it) and -1 (has it not)
+In both, 0 means: ignore. N labels, one an image, stand for all its pixels (of attributes: where C is 1).
+"""
+
+from types import ModuleType
+
+import numpy as np
+
+from . import array
+from .array import Array
+
+Size = tuple[int, int, int, int]
+
+
+def check(c: Array, classes: int, of_attributes: bool = False) -> None:
+    """Raises ValueError, naming the first wrong label and its place, unless all are 0..classes; of attributes -1, 0 or 1."""
+    labels = array.to_numpy(array.four_d(c))
+    least, most = _range(classes, of_attributes)
+    right = (labels >= least) & (labels <= most) & (labels == np.trunc(labels))
+    if right.all():
+        return
+    place = np.unravel_index(np.argmin(right), labels.shape)
+    row, column, channel, image = (int(i) for i in place)
+    where = f"image {image}, row {row}, column {column}" + (f", channel {channel}" if labels.shape[2] > 1 else "")
+    wanted = (
+        "+1 or -1 is right for an attribute, and 0 for one to ignore"
+        if of_attributes
+        else f"whole numbers 1..{classes} are right for {classes} classes, and 0 for pixels to ignore"
+    )
+    raise ValueError(f"loss: a label is {labels[place]:g}, at {where} (counted from 0); {wanted}")
+
+
+def prepare(x: Array, c: Array, of_attributes: bool, instance_weights: Array | None) -> tuple[Array, Array, Array]:
+    """Scores (C, M) of the M pixels, in the order N, H, W; labels; weights, 0 where a label is 0.
+
+    Classes come as (M,), counted from 0, attributes as (C, M) in x's dtype, and weights in the labels' shape. On the GPU the
+    weight of a label out of range is NaN. Raises ValueError for such a label on the CPU, and for sizes that do not fit.
+    """
+    array.check_floats("loss", x=x)
+    xp, x = array.module_of(x, c), array.four_d(x)
+    h, w, k, n = x.shape
+    goal = (h, w, k if of_attributes else 1, n)
+    labels = _rows(xp, _per_pixel(xp, c, goal))
+    least, most = _range(k, of_attributes)
+    inside = (labels >= least) & (labels <= most)
+    whole = xp.where(inside, labels, 0).astype(np.int64)
+    if xp is np and not (inside.all() and (labels.dtype.kind != "f" or (whole == labels).all())):
+        check(c, k, of_attributes)
+    weights = (whole != 0).astype(x.dtype)
+    if xp is not np:
+        weights[~inside] = np.nan
+    if instance_weights is not None:
+        weights *= _rows(xp, _broadcast(xp, instance_weights, goal))
+    if of_attributes:
+        return _rows(xp, x), whole.astype(x.dtype), weights
+    return _rows(xp, x), xp.maximum(whole[0] - 1, 0), weights[0]
+
+
+def _range(classes: int, of_attributes: bool) -> tuple[int, int]:
+    """The least and the highest label."""
+    return (-1, 1) if of_attributes else (0, classes)
+
+
+def _rows(xp: ModuleType, x: Array) -> Array:
+    """x (H, W, C, N) as (C, M): so sums and maxima over few channels are as fast as over many."""
+    return xp.ascontiguousarray(x.transpose(2, 3, 0, 1)).reshape(x.shape[2], -1)
+
+
+def _per_pixel(xp: ModuleType, c: Array, goal: Size) -> Array:
+    h, w, k, n = goal
+    labels = xp.broadcast_to(c.reshape(1, 1, 1, n), (h, w, 1, n)) if c.size == n else array.four_d(c)
+    if labels.shape != goal:
+        each = f"{goal}, one a pixel" + (" and attribute" if k > 1 else f", or {n}, one an image")
+        raise ValueError(f"loss: labels are {tuple(c.shape)}; right for these scores are {each}")
+    return labels
+
+
+def _broadcast(xp: ModuleType, v: Array, goal: Size) -> Array:
+    try:
+        return xp.broadcast_to(array.four_d(xp.asarray(v)), goal)
+    except ValueError as error:
+        raise ValueError(
+            f"loss: instance weights are {np.shape(v)}; right is {goal}, each of the sizes may be 1"
+        ) from error
