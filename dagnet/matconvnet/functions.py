@@ -203,12 +203,16 @@ def vl_nnloss(
     loss_: str = "softmaxlog",
     instanceWeights: Array | None = None,
     classWeights: Array | None = None,
+    threshold: float = 0.0,
+    topK: int = 5,
     normalise: bool | None = None,
 ) -> Array:
     """y;  dx with dzdy. normalise is false in the releases and true in master: see release. classWeights have no effect."""
     options: Options = {
         "loss": loss_,
         "instance_weights": instanceWeights,
+        "threshold": number(threshold),
+        "top_k": number(topK),
         "normalise": current_release().normalise if normalise is None else bool(normalise),
     }
     return loss.forward(x, c, **options) if dzdy is None else loss.backward(x, c, dzdy, **options)

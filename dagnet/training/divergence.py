@@ -39,7 +39,7 @@ def first_place(net: DagNN, inputs: Mapping[str, Array]) -> str:
             if value is None or is_finite(value):
                 continue
             if isinstance(record.block, loss.Loss):
-                record.block.check([net.vars[v].value for v in record.inputs])  # on the GPU a wrong label is a NaN so far
+                record.block.check([net.vars[v].value for v in record.inputs])  # a wrong label is a NaN on the GPU
             return f"layer '{layer}' ({type(record.block).__name__}) is the first whose output ('{name}') is not finite"
     return "every layer's output is finite when the batch is run again"
 
