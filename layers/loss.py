@@ -161,6 +161,9 @@ class Loss(block.Layer):
     opts           name, value, ...: options that override the block's for the function (not for the average)
     average        the mean over all pixels since reset, ignored ones counted too, as MatConvNet reports it
     num_averaged   how many pixels that were
+
+    averages_over_images   True: average is the mean over images, of the sums over their pixels, as beta18 to beta23 have it.
+                           Set by the training profile, not saved.
     """
 
     loss: str = "softmaxlog"
@@ -169,6 +172,7 @@ class Loss(block.Layer):
     normalise: bool = field(default=False, metadata={"optional": True})  # a property in master alone
 
     n_inputs, n_params = (2,), (0,)
+    averages_over_images = False  # no annotation: it is no property of MatConvNet's
 
     def __post_init__(self) -> None:
         self.reset()
@@ -184,7 +188,7 @@ class Loss(block.Layer):
         y = forward(x, c, **self._options(x, c))
         if not self.ignore_average:
             h, w, _, n = array.four_d(x).shape
-            self._average(y * n if self.normalise else y, h * w * n)
+            self._average(y * n if self.normalise else y, n if self.averages_over_images else h * w * n)
         return [y]
 
     def backward(

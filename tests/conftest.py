@@ -56,8 +56,9 @@ def rng() -> np.random.Generator:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """After the tests: how many of MatConvNet's cases ran and passed, file by file."""
-    golden = sys.modules.get("tests.test_golden")
-    if golden and (lines := golden.golden_summary()):
+    """After the tests: how many of MatConvNet's cases and trainings ran and passed, file by file."""
+    golden, recorded = (sys.modules.get(f"tests.{name}") for name in ("test_golden", "recorded"))
+    lines = [*(golden.golden_summary() if golden else []), *(recorded.summary() if recorded else [])]
+    if lines:
         terminalreporter.section("MatConvNet's numbers")
         terminalreporter.write_line("\n".join(lines))

@@ -29,12 +29,13 @@ def test_an_empty_sub_batch_is_left_out():
     assert [[part.tolist() for part in batch] for batch in passes.plan(np.arange(4), 3, 2)] == [[[0, 2], [1]], [[3]]]
 
 
+@pytest.mark.parametrize("release", recorded.RELEASES)
 @pytest.mark.parametrize("name", ["short_last_sub2", "empty_sub", "subbatch3_odd"])
-def test_sub_batches_are_those_of_matconvnet(name):
-    run = recorded.load("releases/beta25/sgd.mat")
-    (variant,) = (v for v in run["variants"] if v["name"] == name)
-    options = recorded.settings(variant["opts"])
-    sub_batches = int(options["numSubBatches"].item())
+def test_sub_batches_are_those_of_matconvnet(release, name):
+    run = recorded.load(f"releases/{release}/sgd.mat")
+    variant = recorded.variant(run, name)
+    options = recorded.options_of(run, variant)
+    batch_size, sub_batches = (int(options[what][0]) for what in ("batchSize", "numSubBatches"))
     done = 0
     for step in variant["steps"]:
         calls = [c.ravel() for c in variant["batches"][done : int(step["nbatches"].item())]]
@@ -42,8 +43,29 @@ def test_sub_batches_are_those_of_matconvnet(name):
         batch = np.empty(sum(map(len, calls)))
         for s, call in enumerate(calls):
             batch[s::sub_batches] = call
-        (cut,) = passes.plan(batch, int(options["batchSize"].item()), sub_batches)
+        (cut,) = passes.plan(batch, batch_size, sub_batches)
         assert [part.tolist() for part in cut] == [call.tolist() for call in calls]
+
+
+# -- statistics
+
+
+def one_pass_noting(profile_name):
+    """What is seen of a parameter by extract_stats at the end of a pass, and the parameter before and after it."""
+    net = little.net()
+    recipe = passes.Recipe(profile.apply(net, profile_name), solvers.SGD(0.9), {}, 10, 1, 1e-4, {"objective": 1.0})
+    recipe.extract_stats = lambda net: {"sum": net.params["predf"].value.sum(dtype=np.float64)}
+    before = recipe.extract_stats(net)["sum"]
+    outcome = passes.run(net, little.source().get_batch, recipe, "train", 1, np.arange(7), 0.1)
+    return outcome.record["sum"], before, recipe.extract_stats(net)["sum"]
+
+
+def test_statistics_are_taken_after_the_update_but_in_beta18():
+    seen, before, after = one_pass_noting("beta18")
+    assert seen == before != after
+    for name in ("beta20", "beta25"):
+        seen, before, after = one_pass_noting(name)
+        assert seen == after != before
 
 
 # -- what stops it

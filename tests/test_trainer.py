@@ -133,8 +133,8 @@ def test_an_epoch_that_is_run_again_stands_in_the_log_once(go, tmp_path):
 def test_every_checkpoint_has_its_line_in_the_log(go, tmp_path, monkeypatch):
     save = checkpoint.save
 
-    def save_and_die(path, *rest):
-        save(path, *rest)
+    def save_and_die(*args, **options):
+        save(*args, **options)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(checkpoint, "save", save_and_die)
@@ -200,7 +200,7 @@ def test_the_seed_decides_the_numbers(go, tmp_path):
 
 def test_get_batchs_owner_is_told_the_epoch(go, source):
     epochs = []
-    go(little.net(), num_epochs=3, on_epoch=lambda epoch, stats: epochs.append((epoch, source.epoch)))
+    go(little.net(), num_epochs=3, post_epoch=lambda net, epoch, stats: epochs.append((epoch, source.epoch)))
     assert epochs == [(1, 1), (2, 2), (3, 3)]
 
 
@@ -229,8 +229,8 @@ def test_arrays_that_others_hold_do_not_change(go):
     assert same(before, copies) and not same(values(net), before)
 
 
-def test_on_epoch_can_end_the_training(go):
-    stats = go(little.net(), num_epochs=9, on_epoch=lambda epoch, stats: epoch < 2)
+def test_post_epoch_can_end_the_training(go):
+    stats = go(little.net(), num_epochs=9, post_epoch=lambda net, epoch, stats: None if epoch < 2 else 0)
     assert len(stats["train"]) == 2
 
 

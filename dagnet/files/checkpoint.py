@@ -1,7 +1,8 @@
 """Checkpoints of training, `net-epoch-N.mat`, as cnn_train_dag and cnn_train write them, so that either side can go on.
 
 A file holds `net`; `state`, from beta21 on, with the solver's memory of each parameter (cell `solverState`, called `momentum`
-up to beta23); and `stats`, which comes last, with one record an epoch for `train` and `val`.
+up to beta23); and `stats`, which comes last, with one record an epoch for `train` and `val`. One that was written here has
+`dagnet` too, a struct that names the training's profile; MatConvNet, which asks for its own variables, takes no notice.
 """
 
 import os
@@ -19,7 +20,7 @@ from dagnet.dagnn import DagNN
 from . import fields, matfile, matvalues, netfile, writable
 
 NAME = re.compile(r"net-epoch-(\d+)\.mat")
-VARIABLES = ("net", "state", "stats", "info")  # of these a checkpoint is read
+VARIABLES = ("net", "state", "stats", "info", "dagnet")  # of these a checkpoint is read
 NONE = np.zeros((0, 0))
 Record = dict[str, Any]  # one epoch's num, time, objective ...: numbers, or arrays where a block averages several
 Stats = dict[str, list[Record]]  # "train" and "val", one record an epoch
@@ -33,11 +34,13 @@ class Checkpoint:
     state   by parameter, what the solver keeps: the momentum, shaped like the value, or a dict of arrays (adam's m, v, t).
             Parameters of which it keeps nothing are absent, as all are in files of beta20 and before
     stats   "train" and "val": one dict of statistics an epoch
+    profile the release that was followed, a name of training.profile; None where MatConvNet wrote the file
     """
 
     net: DagNN
     state: dict[str, Any]
     stats: Stats
+    profile: str | None = None
 
     @property
     def epoch(self) -> int:
@@ -62,13 +65,23 @@ def load(path: str | os.PathLike) -> Checkpoint:
     return _from_values(values, str(path))
 
 
-def save(path: str | os.PathLike, net: DagNN, state: Mapping[str, Any], stats: Mapping[str, Sequence[Record]]) -> None:
+def save(
+    path: str | os.PathLike,
+    net: DagNN,
+    state: Mapping[str, Any] | None,
+    stats: Mapping[str, Sequence[Record]],
+    *,
+    state_field: str | None = "solverState",
+    profile: str | None = None,
+) -> None:
     """Writes a checkpoint as beta24, beta25 and master read it; the old file stays until the new one is whole.
 
-    `state` and `stats` are as in Checkpoint; parameters that state does not name get 0, as MatConvNet has it.
+    `state`, `stats` and `profile` are as in Checkpoint; parameters that state does not name get 0, as MatConvNet has it, and
+    None is written as its [], where nothing is to be kept. state_field: its name in an older release, None for those
+    that write no state.
     Raises OSError where path cannot be written, ValueError for what a .mat file cannot hold.
     """
-    matfile.write(path, _variables(net, state, stats))
+    matfile.write(path, _variables(net, state, stats, state_field, profile))
 
 
 def check(net: DagNN, stats: Mapping[str, Sequence[Record]]) -> None:
@@ -112,16 +125,34 @@ def _is_whole(values: Mapping[str, Any]) -> bool:
 def _from_values(values: dict[str, Any], where: str) -> Checkpoint:
     net = netfile.from_struct(values["net"], where)
     stats = values["stats"] if "stats" in values else _stats_of_info(values["info"])
-    return Checkpoint(net, _state(values.get("state"), values["net"], net, where), _stats(stats, where))
+    state = _state(values.get("state"), values["net"], net, where)
+    return Checkpoint(net, state, _stats(stats, where), _profile(values.get("dagnet"), where))
 
 
-def _variables(net: DagNN, state: Mapping[str, Any], stats: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+def _variables(
+    net: DagNN,
+    state: Mapping[str, Any] | None,
+    stats: Mapping[str, Sequence[Record]],
+    state_field: str | None = "solverState",
+    profile: str | None = None,
+) -> dict[str, Any]:
     """What save writes."""
-    memory = [_memory(state.get(name, 0.0)) for name in net.params]
-    epochs = {kind: _struct_array(stats.get(kind, ())) for kind in ("train", "val")}
-    last = {kind: _struct_array(stats.get(kind, ())[-1:]) for kind in ("train", "val")}
-    variables = {"net": netfile.to_struct(net), "state": {"solverState": matvalues.row(memory), "stats": last}}
-    return variables | {"stats": epochs}
+    variables: dict[str, Any] = {"net": netfile.to_struct(net)}
+    if state_field is not None:
+        memory = NONE if state is None else matvalues.row([_memory(state.get(name, 0.0)) for name in net.params])
+        last = {kind: _struct_array(stats.get(kind, ())[-1:]) for kind in ("train", "val")}
+        variables["state"] = {state_field: memory, "stats": last}
+    if profile is not None:
+        variables["dagnet"] = {"profile": profile}
+    return variables | {"stats": {kind: _struct_array(stats.get(kind, ())) for kind in ("train", "val")}}
+
+
+def _profile(dagnet: Any, where: str) -> str | None:
+    if dagnet is None:
+        return None
+    if not isinstance(dagnet, dict) or not isinstance(dagnet.get("profile"), str):
+        raise ValueError(f"{where}: dagnet is {matvalues.describe(dagnet)}; a struct with a text `profile` is right")
+    return dagnet["profile"]
 
 
 def _state(state: Any, struct: dict[str, Any], net: DagNN, where: str) -> dict[str, Any]:
@@ -190,6 +221,6 @@ def _stats_of_info(info: Any) -> dict[str, Any]:
 
 def _struct_array(records: Sequence[Record]) -> Any:
     names = list(records[0]) if records else []
-    if any(list(r) != names for r in records):
+    if any(set(r) != set(names) for r in records):
         raise ValueError(f"stats: each epoch must have the same statistics, as the first one has {', '.join(names)}")
-    return matvalues.struct_array(names, [fields.to_matlab(r) for r in records])
+    return matvalues.struct_array(names, [fields.to_matlab({name: r[name] for name in names}) for r in records])

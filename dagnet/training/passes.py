@@ -26,6 +26,13 @@ Kind = Literal["train", "val"]
 Inputs = Mapping[str, Array]
 GetBatch = Callable[[Any], batches.Batch]  # from an array of image indices
 Record = dict[str, Any]  # num, time, and a number or a row of numbers for each statistic
+ExtractStats = Callable[[DagNN], Mapping[str, Any]]  # a number, or an array of them, for each statistic
+
+
+def statistics(net: DagNN) -> dict[str, Any]:
+    """By the name of its first output, the average of every loss layer so far."""
+    blocks = ((record.outputs[0], record.block) for record in net.layers.values())
+    return {name: block.average for name, block in blocks if isinstance(block, loss.Loss) and not block.ignore_average}
 
 
 @dataclass
@@ -33,12 +40,14 @@ class Recipe:
     """What stays the same through all passes of a training; `state` alone changes."""
 
     profile: Profile
-    solver: solvers.SGD
+    solver: solvers.Solver
     state: solvers.State
     batch_size: int
     num_sub_batches: int
     weight_decay: float
     der_outputs: Mapping[str, float]
+    save_solver_state: bool = True
+    extract_stats: ExtractStats = statistics
 
 
 @dataclass(frozen=True)
@@ -61,12 +70,13 @@ def run(
 ) -> Outcome:
     """One pass over the images at `indices`, in that order, and what it came to. The net is reset at its end.
 
+    Statistics are those after the last batch, or in a profile that takes them before its update, those before it.
     Raises FloatingPointError where a loss is NaN or infinite, or a parameter is after the last update, whose harm no later
     batch's loss would show; and what get_batch and net.eval raise, with a note that says in which batch.
     """
     planned = plan(np.asarray(indices), recipe.batch_size, recipe.num_sub_batches)
-    net.reset()
-    net.mode = "normal" if kind == "train" else "test"
+    start(net, recipe, kind)
+    taken: Record | None = None
     with (
         batches.Prefetch(get_batch, [part for batch in planned for part in batch]) as coming,
         Progress(kind, epoch, len(planned)) as progress,
@@ -76,41 +86,59 @@ def run(
             try:
                 inputs = (_on_device(net, next(coming)) for _ in parts)
                 if kind == "train":
-                    train_batch(net, inputs, recipe, images, learning_rate)
+                    derive_batch(net, inputs, recipe)
+                    if number == len(planned) and recipe.profile.statistics == "before":
+                        taken = extracted(net, recipe.extract_stats)
+                    update(net, recipe, images, learning_rate)
                 else:
                     validate_batch(net, inputs, recipe)
             except Exception as error:
                 error.add_note(f"in epoch {epoch}, {kind} batch {number} of {len(planned)}, images {_listed(parts)}")
                 raise
-            progress.batch_done(images, lambda: statistics(net))
+            progress.batch_done(images, lambda: extracted(net, recipe.extract_stats))
     if kind == "train" and (spoiled := divergence.spoiled_param(net)):
         raise FloatingPointError(
             f"training: {spoiled} is not finite after epoch {epoch}; a lower learning_rate is right"
         )
-    record = {"num": float(progress.images), "time": progress.seconds, **statistics(net)}
+    record = record_of(recipe.profile, progress.images, progress.seconds, taken or extracted(net, recipe.extract_stats))
     net.reset()
     return Outcome(record, progress.speed, coming.waited)
 
 
-def train_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe, images: int, learning_rate: float) -> None:
-    """Sums the derivatives of a batch's sub-batches, `images` images in all, and lets the solver change the parameters.
+def start(net: DagNN, recipe: Recipe, kind: Kind) -> None:
+    """Makes ready for a pass: the net in its mode with nothing averaged, and what the solver keeps at 0 where it is to be."""
+    net.reset()
+    net.mode = "normal" if kind == "train" else "test"
+    if kind == "train" and not (recipe.profile.keeps_momentum and recipe.save_solver_state):
+        recipe.state.clear()
 
-    Raises FloatingPointError where a loss is NaN or infinite; the parameters are then as they were before the batch.
-    """
+
+def train_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe, images: int, learning_rate: float) -> None:
+    """derive_batch and update in one, for a batch of `images` images."""
+    derive_batch(net, sub_batches, recipe)
+    update(net, recipe, images, learning_rate)
+
+
+def derive_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe) -> None:
+    """Sums the derivatives of a batch's sub-batches. Raises FloatingPointError where a loss is NaN or infinite."""
     for param in net.params.values():
         param.der = None  # frees the last batch's before this one's values need the room
     for s, inputs in enumerate(sub_batches):
         net.accumulate_param_ders = s > 0
         net.eval(inputs, recipe.der_outputs)
         _refuse_non_finite(net, inputs, recipe)
-    divisor = recipe.profile.divisor(images, recipe.num_sub_batches)
+
+
+def update(net: DagNN, recipe: Recipe, images: int, learning_rate: float) -> None:
+    """Lets the solver change the parameters by their derivatives, summed over a batch of `images` images."""
     solvers.update(
         net.params.values(),
         recipe.solver,
         recipe.state,
-        divisor=divisor,
+        divisor=recipe.profile.divisor(images, recipe.num_sub_batches),
         learning_rate=learning_rate,
         weight_decay=recipe.weight_decay,
+        skip_idle=recipe.profile.skips_idle,
     )
 
 
@@ -121,15 +149,16 @@ def validate_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe) ->
         _refuse_non_finite(net, inputs, recipe)
 
 
-def statistics(net: DagNN) -> Record:
-    """By the name of its first output, the average of every loss layer so far: a number, or a row where it has several."""
-    found: Record = {}
-    for record in net.layers.values():
-        if isinstance(record.block, loss.Loss) and not record.block.ignore_average:
-            average = record.block.average
-            single = np.ndim(average) == 0
-            found[record.outputs[0]] = float(average) if single else np.ravel(array.to_numpy(average)).astype(float)
-    return found
+def extracted(net: DagNN, extract_stats: ExtractStats) -> Record:
+    """What extract_stats takes from the net: by name, a number, or a row where there are several."""
+    found = extract_stats(net)
+    return {n: float(v) if np.ndim(v) == 0 else np.ravel(array.to_numpy(v)).astype(float) for n, v in found.items()}
+
+
+def record_of(profile: Profile, num: float, seconds: float, found: Mapping[str, Any]) -> Record:
+    """The record of a pass over `num` images, its fields in the release's order."""
+    facts = {"num": float(num), "time": seconds}
+    return {**found, **facts} if profile.time_last else {**facts, **found}
 
 
 def _refuse_non_finite(net: DagNN, inputs: Inputs, recipe: Recipe) -> None:

@@ -30,7 +30,7 @@ from .arguments import Indices
 from .passes import GetBatch, Kind, Outcome, Recipe
 
 Stats = dict[str, list[passes.Record]]
-OnEpoch = Callable[[int, Stats], bool | None]
+PostEpoch = Callable[[DagNN, int, Stats], float | Sequence[float] | None]
 
 
 def train(
@@ -47,11 +47,17 @@ def train(
     learning_rate: float | Sequence[float] = 1e-3,
     momentum: float = 0.9,
     weight_decay: float = 1e-4,
+    nesterov_update: bool = False,
+    solver: str | solvers.Solver | Callable | None = None,
+    solver_opts: Mapping[str, Any] | None = None,
+    save_solver_state: bool = True,
     der_outputs: Mapping[str, float] | None = None,
     random_seed: int = 0,
-    profile: str = "beta25",
+    profile: str | None = None,
     resume: bool = True,
-    on_epoch: OnEpoch | None = None,
+    extract_stats: passes.ExtractStats = passes.statistics,
+    plot_statistics: bool = True,
+    post_epoch: PostEpoch | None = None,
 ) -> Stats:
     """Trains the net in place, and returns {"train": [...], "val": [...]} with a dict of statistics for each epoch.
 
@@ -61,16 +67,25 @@ def train(
     exp_dir          where all is kept; made where it is absent
     epoch_size       how many of the training images an epoch takes (default: all), drawn anew for each
     learning_rate    a number, or one for each epoch, of which the last holds on
+    nesterov_update  SGD looks a step of its momentum ahead
+    solver           "adam", "adagrad", "adadelta", "rmsprop", a Solver, or a function, see solvers.Custom; default: SGD with
+                     momentum. solver_opts sets its options, see solvers.make
+    save_solver_state  False: checkpoints lack what the solver keeps, which starts at 0 in each epoch, resumed or not
     der_outputs      the objectives and their weights; default {"objective": 1}
     random_seed      decides, with the number of the epoch, all that is random
-    profile          which release of MatConvNet it follows, see profile.PROFILES
+    profile          which release of MatConvNet it follows, see profile.PROFILES; default: the one that the checkpoint gone on
+                     from was trained with, else "beta25"
     resume           True: go on after the last whole checkpoint in exp_dir, where there is one
-    on_epoch         called with the epoch and the statistics when all is written; False ends the training
+    extract_stats    from the net to what is kept of a pass, name -> a number or several; default: the losses' averages
+    plot_statistics  draw the curves after each epoch
+    post_epoch       called with the net, the epoch and the statistics when all is written, and before the first epoch of a
+                     training that is gone on with. It returns the learning rate from there on (or one for each epoch, as
+                     above), 0 to end the training, None to change nothing
 
     Raises ValueError for arguments that do not fit, for a network that no checkpoint can hold, and for a checkpoint of another
-    network, FileExistsError where resume is False and exp_dir holds checkpoints, OSError where exp_dir cannot be written: all
-    before the first epoch. Then FloatingPointError where a loss or a parameter becomes NaN or infinite, OSError where the
-    disk is full, and KeyboardInterrupt with a message on how to go on; what was written stays whole.
+    network, profile or solver, FileExistsError where resume is False and exp_dir holds checkpoints, OSError where exp_dir
+    cannot be written: all before the first epoch. Then FloatingPointError where a loss or a parameter becomes NaN or infinite,
+    OSError where the disk is full, and KeyboardInterrupt with a message on how to go on; what was written stays whole.
     """
     rates = arguments.rates(learning_rate)
     train, val = arguments.indices("train", train), arguments.indices("val", val)
@@ -82,24 +97,31 @@ def train(
     arguments.check_whole("epoch_size", len(train) if epoch_size is None else epoch_size, 1)
     arguments.check_whole("random_seed", random_seed, 0)
     arguments.check_solver(momentum, weight_decay)
+    made = solvers.make(solver, solver_opts, momentum=momentum, nesterov=nesterov_update)
+    arguments.check_size(net)
+    folder = arguments.folder(exp_dir)
+    found = _last(folder, resume)
     recipe = Recipe(
-        profile=profiles.apply(net, profile),
-        solver=solvers.SGD(momentum),
+        profile=profiles.apply(net, _profile(profile, found)),
+        solver=made,
         state={},
         batch_size=batch_size,
         num_sub_batches=num_sub_batches,
         weight_decay=weight_decay,
         der_outputs=der_outputs or {"objective": 1.0},
+        save_solver_state=save_solver_state,
+        extract_stats=extract_stats,
     )
+    recipe.profile.check(_method(made))
     arguments.check_objectives(net, recipe.der_outputs)
-    arguments.check_size(net)
-    folder = arguments.folder(exp_dir)
     _own_params(net)
-    stats = _start(net, recipe, folder, resume)
-    _refuse_unsavable(net, stats, ("train", "val") if len(val) else ("train",))
+    stats = _start(net, recipe, found)
+    _refuse_unsavable(net, recipe, stats, ("train", "val") if len(val) else ("train",))
     with _settings_restored(net):
         net.input_ders = False  # nobody asks what the images should have been
-        for epoch in range(len(stats["train"]) + 1, num_epochs + 1):
+        epoch = len(stats["train"])
+        while (rates := _rates_after(epoch, net, stats, rates, post_epoch)) and epoch < num_epochs:
+            epoch += 1
             rate = rates[min(epoch, len(rates)) - 1]
             chosen = np.random.default_rng((random_seed, epoch)).permutation(train)[:epoch_size]
             _seed(net, get_batch, random_seed, epoch)
@@ -112,9 +134,8 @@ def train(
                 _log(folder, epoch, rate, outcomes)  # before the checkpoint, after which the epoch is not run again
                 _keep(net, recipe, folder, epoch, grown)
                 stats.update(grown)
-                plots.draw(stats, folder)
-            if on_epoch is not None and on_epoch(epoch, stats) is False:
-                break
+                if plot_statistics:
+                    plots.draw(stats, folder)
     return stats
 
 
@@ -127,15 +148,35 @@ def _own_params(net: DagNN) -> None:
         net.params[name].value = array.module_of(value).array(value, order="C")
 
 
-def _start(net: DagNN, recipe: Recipe, folder: Path, resume: bool) -> Stats:
-    """The statistics of the epochs that are done; the net and the solver's state become those of the last of them."""
+def _last(folder: Path, resume: bool) -> tuple[Path, checkpoint.Checkpoint] | None:
+    """The last whole checkpoint, and where it lies."""
     there = checkpoint.all_in(folder)
     if there and not resume:
         raise FileExistsError(
             f"exp_dir {folder}: it holds {there[0].name} of an earlier training; resume=True goes on from it, else give "
             "another folder"
         )
-    found = checkpoint.load_last(folder)
+    return checkpoint.load_last(folder)
+
+
+def _profile(given: str | None, found: tuple[Path, checkpoint.Checkpoint] | None) -> str:
+    """The profile to follow: the one given, else the checkpoint's, else beta25; raises ValueError where two contradict."""
+    kept = found[1].profile if found else None
+    if found and given and kept and profiles.find(given) != profiles.find(kept):
+        raise ValueError(
+            f"profile: {found[0]} was trained with {kept} and {given} is asked for; {kept}, or another exp_dir, is right"
+        )
+    return given or kept or "beta25"
+
+
+def _method(solver: solvers.Solver) -> profiles.Method:
+    if not isinstance(solver, solvers.SGD):
+        return "any"
+    return "nesterov" if solver.nesterov else "sgd"
+
+
+def _start(net: DagNN, recipe: Recipe, found: tuple[Path, checkpoint.Checkpoint] | None) -> Stats:
+    """The statistics of the epochs that are done; the net and the solver's state become those of the last of them."""
     if found is None:
         return {"train": [], "val": []}
     path, loaded = found
@@ -143,19 +184,26 @@ def _start(net: DagNN, recipe: Recipe, folder: Path, resume: bool) -> Stats:
     _refuse_another(values, arguments.values(net), path)
     for param in net.params.values():
         source = loaded.net.params[param.name]
-        param.value = _like(param.value, values[param.name])
+        here: array.Array = param.value
+        param.value = array.module_of(here).array(values[param.name].reshape(here.shape), order="C")
         param.learning_rate, param.weight_decay = source.learning_rate, source.weight_decay
-        kept = loaded.state.get(param.name, 0.0)
-        if np.ndim(kept):
-            recipe.state[param.name] = _like(param.value, kept)
+        kept = loaded.state.get(param.name)
+        if kept is not None and recipe.save_solver_state:
+            try:
+                recipe.state[param.name] = recipe.solver.resumed(param.value, kept)
+            except ValueError as error:
+                raise ValueError(f"{path}: what the solver keeps of parameter '{param.name}': {error}") from error
     print(f"going on after epoch {len(loaded.stats['train'])}, from {path}", flush=True)
     return {kind: [_plain(record) for record in loaded.stats.get(kind, [])] for kind in ("train", "val")}
 
 
-def _refuse_unsavable(net: DagNN, stats: Stats, kinds: Sequence[Kind]) -> None:
+def _refuse_unsavable(net: DagNN, recipe: Recipe, stats: Stats, kinds: Sequence[Kind]) -> None:
     """Raises ValueError where the checkpoint of the next epoch could not be written, whatever its numbers are."""
-    record = {"num": 0.0, "time": 0.0, **passes.statistics(net)}
-    checkpoint.check(net, {kind: [*stats[kind], *([record] if kind in kinds else [])] for kind in stats})
+    coming: Stats = {}
+    if recipe.extract_stats is passes.statistics:  # one of the user's may need a net that has run
+        record = passes.record_of(recipe.profile, 0, 0.0, passes.extracted(net, passes.statistics))
+        coming |= {kind: [record] for kind in kinds}
+    checkpoint.check(net, {kind: [*stats[kind], *coming.get(kind, [])] for kind in stats})
 
 
 def _refuse_another(theirs: dict[str, array.Array], ours: dict[str, array.Array], path: Path) -> None:
@@ -176,17 +224,24 @@ def _matlab_shape(value: array.Array) -> tuple[int, ...]:
     return shape
 
 
-def _like(value: array.Array, read: np.ndarray) -> array.Array:
-    """What was read from a file, in the shape of `value` and on its device."""
-    return array.module_of(value).array(read.reshape(value.shape), order="C")
-
-
 def _plain(record: Mapping[str, Any]) -> passes.Record:
     """Statistics as passes.statistics gives them, from a file's."""
     return {k: float(np.ravel(v)[0]) if np.size(v) == 1 else np.ravel(v).astype(float) for k, v in record.items()}
 
 
 # ---------------------------------------------------------------- an epoch
+
+
+def _rates_after(epoch: int, net: DagNN, stats: Stats, rates: list[float], post_epoch: PostEpoch | None) -> list[float]:
+    """The learning rates once an epoch is done; none where the training is to end."""
+    returned = post_epoch(net, epoch, stats) if epoch and post_epoch is not None else None
+    if returned is None:
+        return rates
+    if isinstance(returned, bool | np.bool_):
+        raise ValueError(
+            f"post_epoch: it returned {returned}; None, a learning rate, or 0 to end the training, is right"
+        )
+    return arguments.rates(returned) if np.any(returned) else []
 
 
 @contextmanager
@@ -230,8 +285,9 @@ def _what_is_kept(folder: Path, stats: Stats) -> str:
 
 
 def _keep(net: DagNN, recipe: Recipe, folder: Path, epoch: int, stats: Stats) -> None:
-    state = {name: array.to_numpy(kept) for name, kept in recipe.state.items()}
-    checkpoint.save(checkpoint.path_of(folder, epoch), net, state, stats)
+    state = {name: solvers.to_cpu(kept) for name, kept in recipe.state.items()} if recipe.save_solver_state else None
+    path, rules = checkpoint.path_of(folder, epoch), recipe.profile
+    checkpoint.save(path, net, state, stats, state_field=rules.state_field, profile=rules.name)
 
 
 def _log(folder: Path, epoch: int, rate: float, outcomes: Mapping[Kind, Outcome]) -> None:
