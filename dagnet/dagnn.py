@@ -161,39 +161,19 @@ class DagNN:
         """
         if not inputs:
             raise ValueError("net.eval: it was given no inputs; to leave training mode write net.mode = 'test'")
-        given = {self.vars[name].name: self._checked(name, value) for name, value in inputs.items()}
+        given = {
+            self.vars[name].name: execution.checked(f"input '{name}'", value, self._device)
+            for name, value in inputs.items()
+        }
         for var in self.vars.values():
             var.value, var.der = given.get(var.name), None
         options = execution.Options(self.conserve_memory, self.accumulate_param_ders, self.input_ders)
         execution.forward(self._graph, options, derivatives=bool(der_outputs))
         if der_outputs:
-            self._seed(der_outputs)
+            for name, der in der_outputs.items():
+                var = self.vars[name]
+                var.der = execution.seed(var.held["value"], der, f"der_outputs: variable '{name}'")
             execution.backward(self._graph, options)
-
-    def _checked(self, name: str, value: Array) -> Array:
-        xp = array.module_of(value)
-        if not hasattr(value, "dtype"):
-            raise ValueError(
-                f"input '{name}': it is a {type(value).__name__}; a NumPy or CuPy array (H, W, C, N) is right"
-            )
-        if (xp.__name__ == "cupy") != (self._device == "gpu"):
-            raise ValueError(f"input '{name}': it is a {xp.__name__} array and the net is on the {self._device}")
-        return array.channels_last(value)
-
-    def _seed(self, der_outputs: Mapping[str, Array | float]) -> None:
-        for name, der in der_outputs.items():
-            value = self.vars[name].held["value"]
-            if value is None:
-                raise ValueError(
-                    f"der_outputs: variable '{name}' has no value, so nothing can be derived from it; was an "
-                    "input missing?"
-                )
-            xp = array.module_of(value)
-            if np.shape(der) not in ((), tuple(value.shape)):
-                raise ValueError(f"der_outputs: '{name}' has shape {np.shape(der)}; a number or {value.shape} is right")
-            seed = array.empty(xp, array.four_d(value).shape, value.dtype)
-            seed[...] = array.four_d(xp.asarray(der, value.dtype))
-            self.vars[name].der = seed
 
     def reset(self) -> None:
         """Forget all values and derivatives but the parameters' values, and what blocks keep (averages, masks)."""
@@ -226,11 +206,7 @@ class DagNN:
 
         Raises ValueError for another word, RuntimeError where there is no GPU.
         """
-        if device not in ("cpu", "gpu"):
-            raise ValueError(f"net.move: it was given {device!r}; 'cpu' or 'gpu' is right")
-        there = array.to_gpu if device == "gpu" else array.to_numpy
-        if device == "gpu":
-            array.cupy_module()
+        there = array.mover(device)
         self.reset()
         for param in self.params.values():
             param.value = None if param.value is None else there(param.value)

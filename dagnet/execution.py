@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from dagnet.graph import Graph, LayerRecord
 from dagnet.layers import array
 from dagnet.layers.array import Array
@@ -77,16 +79,41 @@ def backward(graph: Graph, options: Options) -> None:
             check_count("params", record.params, (len(der_params),))
         for v, der in zip(record.inputs, der_inputs, strict=True):
             var = graph.vars[v]
-            var.put("der", der if not seen["var", v] else _added(var.held["der"], der))
+            var.put("der", der if not seen["var", v] else added(var.held["der"], der))
             seen["var", v] += 1
         for p, der in zip(record.params, der_params, strict=True):
             param = graph.params[p]
             fresh = not seen["param", p] and not options.accumulate_param_ders
-            param.der = der if fresh else _added(param.der, der)
+            param.der = der if fresh else added(param.der, der)
             seen["param", p] += 1
 
 
-def _added(sum_so_far: Array | None, der: Array | None) -> Array | None:
+def checked(what: str, value: Array, device: str) -> Array:
+    """An input of a net on that device, in our memory order. Raises ValueError, naming `what`, where it is no array there."""
+    if not hasattr(value, "dtype"):
+        raise ValueError(f"{what}: it is a {type(value).__name__}; a NumPy or CuPy array (H, W, C, N) is right")
+    module = array.module_of(value).__name__
+    if (module == "cupy") != (device == "gpu"):
+        raise ValueError(f"{what}: it is a {module} array and the net is on the {device}")
+    return array.channels_last(value)
+
+
+def seed(value: Array | None, der: Array | float, what: str) -> Array:
+    """The derivative to start from, in the shape of `value`: a number stands for an array of it.
+
+    Raises ValueError, naming `what`, where it has no value, or der another shape.
+    """
+    if value is None:
+        raise ValueError(f"{what} has no value, so nothing can be derived from it; was an input missing?")
+    xp = array.module_of(value)
+    if np.shape(der) not in ((), tuple(value.shape)):
+        raise ValueError(f"the derivative for {what} has shape {np.shape(der)}; a number or {value.shape} is right")
+    start = array.empty(xp, array.four_d(value).shape, value.dtype)
+    start[...] = array.four_d(xp.asarray(der, value.dtype))
+    return start
+
+
+def added(sum_so_far: Array | None, der: Array | None) -> Array | None:
     """The sum, in a new array: blocks may hand the same array to several inputs."""
     if sum_so_far is None or der is None:
         return der if sum_so_far is None else sum_so_far

@@ -120,6 +120,20 @@ def to_gpu(x: Array) -> Array:
     return x if isinstance(x, cupy.ndarray) else _in_memory_order(np.asarray(x), cupy.asarray)
 
 
+def mover(device: str) -> Callable[[Array], Array]:
+    """to_gpu for "gpu", to_numpy for "cpu". Raises ValueError for another word, RuntimeError as to_gpu does."""
+    if device not in ("cpu", "gpu"):
+        raise ValueError(f"move: it was given {device!r}; 'cpu' or 'gpu' is right")
+    if device == "gpu":
+        cupy_module()
+    return to_gpu if device == "gpu" else to_numpy
+
+
+def wait_for_gpu() -> None:
+    """Until all that was given to the current GPU is done: what a clock must wait for."""
+    cupy_module().cuda.get_current_stream().synchronize()
+
+
 def _in_memory_order(x: Array, move: Callable[[Array], Array]) -> Array:
     """move(x), in x's memory order; `move` itself, CuPy's from device to device, makes C order of what is in another one."""
     axes = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))

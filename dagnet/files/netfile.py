@@ -15,6 +15,7 @@ import numpy as np
 from dagnet.dagnn import DagNN
 from dagnet.graph import LayerRecord
 from dagnet.layers import block, catalogue
+from dagnet.simplenn import SimpleNN
 
 from . import fields, matfile, matvalues, simplenn
 
@@ -33,27 +34,29 @@ def load(path: str | os.PathLike, canonical_names: bool = False) -> DagNN:
     Warns, once, where blocks are not known. Raises FileNotFoundError, OSError, or ValueError naming the file and the place
     in it where something is not as MatConvNet writes it.
     """
-    values = matfile.read(path, ("net", *PARTS, *simplenn.OLD_META))
-    if "net" in values:
-        return from_struct(values["net"], str(path), canonical_names)
-    if "layers" in values:
-        wanted = (*PARTS, *simplenn.OLD_META) if _is_cell(values["layers"]) else PARTS
-        return from_struct({field: values[field] for field in wanted if field in values}, str(path), canonical_names)
-    values = matfile.read(path)
-    for value in values.values():
-        if isinstance(value, matvalues.Foreign):
-            return from_struct(value, str(path))  # which says what to do about it
-    names = ", ".join(f"{n} ({matvalues.class_of(v)})" for n, v in values.items())
-    raise ValueError(f"{path}: it holds no network, only {names or 'nothing'}; a variable `net` or `layers` is right")
+    return from_struct(_read(path), str(path), canonical_names)
 
 
-def save(net: DagNN, path: str | os.PathLike) -> None:
-    """Saves the network so that MATLAB's dagnn.DagNN.loadobj(load(path)) gives it back; the old file stays until it is whole.
+def load_simplenn(path: str | os.PathLike) -> SimpleNN:
+    """The network of a .mat file that holds a SimpleNN, of any age, as what it is.
 
+    Raises FileNotFoundError, OSError, or ValueError naming the file where something is not as MatConvNet writes it, or where
+    it holds a DagNN.
+    """
+    struct = _struct(_read(path), str(path))
+    if not _is_cell(struct["layers"]):
+        raise ValueError(f"{path}: it holds a DagNN; load is right, or a file with a SimpleNN")
+    return simplenn.tidy(struct, str(path))
+
+
+def save(net: DagNN | SimpleNN, path: str | os.PathLike) -> None:
+    """Saves the network so that MATLAB gives it back; the old file stays until the new one is whole.
+
+    A DagNN comes back by dagnn.DagNN.loadobj(load(path)), a SimpleNN by load(path) alone.
     Raises OSError where path cannot be written, ValueError where a block's class is not registered, and for what a .mat file
     cannot hold, such as what only MATLAB can write in a kept unknown block.
     """
-    matfile.write(path, to_struct(net))
+    matfile.write(path, simplenn.to_struct(net) if isinstance(net, SimpleNN) else to_struct(net))
 
 
 def from_struct(struct: Any, where: str = "net", canonical_names: bool = False) -> DagNN:
@@ -61,13 +64,7 @@ def from_struct(struct: Any, where: str = "net", canonical_names: bool = False) 
 
     Warns and raises ValueError as load does.
     """
-    if isinstance(struct, matvalues.Foreign):
-        raise ValueError(
-            f"{where}: net is {struct}, not a struct; in MATLAB run "
-            "net = net.saveobj(); save('file.mat', '-struct', 'net')  and load that file"
-        )
-    if not isinstance(struct, dict) or "layers" not in struct:
-        raise ValueError(f"{where}: net is {matvalues.describe(struct)}; a struct with a field `layers` is right")
+    struct = _struct(struct, where)
     if _is_cell(struct["layers"]):
         return simplenn.from_simplenn(struct, canonical_names, where)
     if unknown := [field for field in struct if field not in PARTS]:
@@ -121,6 +118,34 @@ def to_struct(net: DagNN) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- details
+
+
+def _read(path: str | os.PathLike) -> Any:
+    """The variable `net` of a file, or the parts of a network that stand in it one by one."""
+    values = matfile.read(path, ("net", *PARTS, *simplenn.OLD_META))
+    if "net" in values:
+        return values["net"]
+    if "layers" in values:
+        wanted = (*PARTS, *simplenn.OLD_META) if _is_cell(values["layers"]) else PARTS
+        return {field: values[field] for field in wanted if field in values}
+    values = matfile.read(path)
+    for value in values.values():
+        if isinstance(value, matvalues.Foreign):
+            return value  # of which _struct says what to do about it
+    names = ", ".join(f"{n} ({matvalues.class_of(v)})" for n, v in values.items())
+    raise ValueError(f"{path}: it holds no network, only {names or 'nothing'}; a variable `net` or `layers` is right")
+
+
+def _struct(struct: Any, where: str) -> dict[str, Any]:
+    """The struct of a network itself. Raises ValueError for anything else."""
+    if isinstance(struct, matvalues.Foreign):
+        raise ValueError(
+            f"{where}: net is {struct}, not a struct; in MATLAB run "
+            "net = net.saveobj(); save('file.mat', '-struct', 'net')  and load that file"
+        )
+    if not isinstance(struct, dict) or "layers" not in struct:
+        raise ValueError(f"{where}: net is {matvalues.describe(struct)}; a struct with a field `layers` is right")
+    return struct
 
 
 def _is_cell(value: Any) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dagnet.files import matfile, matvalues, netfile, simplenn
-from dagnet.layers import catalogue, conv
+from dagnet.layers import catalogue, conv, lrn
 from tests.test_matfile import same
 
 ONE = np.ones((1, 1))
@@ -41,55 +41,59 @@ def dag(*layers: dict, **options):
 
 def test_filters_and_biases_become_weights_and_defaults_are_filled_in():
     old = {"type": "conv", "filters": np.ones((3, 3, 1, 2), np.float32), "biases": np.zeros((1, 2), np.float32)}
-    layer = simplenn.tidy({"layers": matvalues.row([old])})["layers"][0]
-    assert "filters" not in layer
-    assert [w.shape for w in matvalues.items(layer["weights"])] == [(3, 3, 1, 2), (1, 2)]
+    (layer,) = simplenn.tidy({"layers": matvalues.row([old])}).layers
+    assert list(layer) == ["type", "weights", "name", "precious", "pad", "stride", "dilate", "opts"]
+    assert [w.shape for w in layer["weights"]] == [(3, 3, 1, 2), (1, 2)]
     assert (layer["name"], layer["pad"], layer["stride"], layer["dilate"]) == ("layer1", 0, 1, 1)
     assert layer["precious"] is False
 
 
-def test_normalize_becomes_lrn_and_each_type_gets_its_defaults():
-    layers = simplenn.tidy(chain(*({"type": t} for t in ("normalize", "relu", "dropout", "convt", "pdist"))))["layers"]
-    assert layers[0]["type"] == "lrn"
+def test_each_type_gets_its_defaults():
+    layers = simplenn.tidy(chain(*({"type": t} for t in ("normalize", "relu", "dropout", "convt", "pdist")))).layers
     assert layers[0]["param"].tolist() == [[5, 1, 2e-5, 0.75]]
     assert (layers[1]["leak"], layers[2]["rate"], layers[3]["upsample"], layers[4]["epsilon"]) == (0, 0.5, 1, 1e-3)
 
 
+def test_normalize_is_the_old_name_of_lrn():
+    net = dag(
+        {"type": "normalize", "param": numbers(3, 2, 0.1, 0.5)}, {"type": "lrn", "param": numbers(3, 2, 0.1, 0.5)}
+    )
+    assert net.layers["l1"].block == net.layers["l2"].block == lrn.LRN([3, 2, 0.1, 0.5])
+
+
 def test_batch_normalisation_without_moments_gets_zeros():
     for old in (weights((4, 1), (4, 1)), weights((4, 1), (4, 1), (0, 0))):
-        layer = simplenn.tidy(chain(BNORM | {"weights": old}))["layers"][0]
-        assert same(matvalues.items(layer["weights"])[2], np.zeros((4, 2), np.float32))
+        (layer,) = simplenn.tidy(chain(BNORM | {"weights": old})).layers
+        assert same(layer["weights"][2], np.zeros((4, 2), np.float32))
 
 
 def test_classes_and_normalization_move_into_meta_and_the_rest_of_the_top_goes():
     net = chain(SOFTMAX, classes={"name": matvalues.row(["cat"])}, normalization={"interpolation": "bicubic"}, extra=1)
-    meta = simplenn.tidy(net)["meta"]
+    meta = simplenn.tidy(net).meta
     assert meta == {"classes": net["classes"], "normalization": {"interpolation": "bicubic"}}
 
 
 def test_border_becomes_crop_size():
     normalization = {"imageSize": numbers(224, 224, 3), "border": numbers(32, 32)}
-    meta = simplenn.tidy(chain(SOFTMAX, normalization=normalization))["meta"]
+    meta = simplenn.tidy(chain(SOFTMAX, normalization=normalization)).meta
     assert meta["normalization"]["cropSize"].tolist() == [[0.875, 0.875]]
     given = normalization | {"cropSize": numbers(1, 1)}
-    assert simplenn.tidy(chain(SOFTMAX, normalization=given))["meta"]["normalization"]["cropSize"].tolist() == [[1, 1]]
+    assert simplenn.tidy(chain(SOFTMAX, normalization=given)).meta["normalization"]["cropSize"].tolist() == [[1, 1]]
 
 
 def test_tidy_leaves_its_argument_as_it_is():
     net = chain({"type": "normalize"}, meta={"inputs": {"name": "data"}}, normalization={"border": ONE})
     before = copy.deepcopy(net)
-    simplenn.tidy(net)["meta"]["inputs"]["name"] = "other"
+    simplenn.tidy(net).meta["inputs"]["name"] = "other"
     simplenn.from_simplenn(net)
     assert same(net, before)
 
 
 def test_tidying_twice_is_tidying_once():
-    net = simplenn.tidy(chain(CONV, BNORM, POOL, SOFTMAX, normalization={"border": ONE, "imageSize": ONE}))
-    again = simplenn.tidy({"layers": matvalues.row(net["layers"]), "meta": net["meta"]})
-    assert all(
-        same(matvalues.row([a]), matvalues.row([b])) for a, b in zip(again["layers"], net["layers"], strict=True)
+    once = simplenn.to_struct(
+        simplenn.tidy(chain(CONV, BNORM, POOL, SOFTMAX, normalization={"border": ONE, "imageSize": ONE}))
     )
-    assert same(again["meta"], net["meta"])
+    assert same(simplenn.to_struct(simplenn.tidy(once)), once)
 
 
 # ---------------------------------------------------------------- from_simplenn
@@ -251,11 +255,11 @@ def test_vggs_mean_is_its_authors(data_dir):
         ({"layers": ONE}, "net: a SimpleNN is right: a struct whose field `layers` is a cell of structs"),
         ({"layers": matvalues.row(["conv"])}, "net: a SimpleNN is right"),
         (chain({"size": ONE}), "net: layers{1} has no type"),
-        (chain(SOFTMAX, {"type": "conv"}), "net: layers{2} 'l2' is a conv layer with 0 weights"),
-        (chain(BNORM | {"weights": weights((4, 1))}), "net: layers{1} 'l1' is a bnorm layer with 1 weights"),
-        (chain({"type": "pool"}), "net: layers{1} 'l1' is a pool layer without the field 'pool'"),
+        (chain(SOFTMAX, {"type": "conv"}), "net: layers{2} 'l2': it is a conv layer with 0 weights"),
+        (chain(BNORM | {"weights": weights((4, 1))}), "net: layers{1} 'l1': it is a bnorm layer with 1 weights"),
+        (chain({"type": "pool"}), "net: layers{1} 'l1': it is a pool layer without the field 'pool'"),
         (chain(CONV | {"weights": matvalues.row(["x"])}), "net: layers{1} 'l1'.weights{1} is the text 'x'"),
-        (chain(CONV | {"weights": ONE}), "net: layers{1}.weights: it is a 1x1 double array; it must be a cell"),
+        (chain(CONV | {"weights": ONE}), "net: layers{1} 'l1'.weights: it is a 1x1 double array; it must be a cell"),
         (chain(CONV | {"pad": numbers(1, 2, 3)}), "net: layers{1} 'l1': "),
         (chain(SOFTMAX | {"name": "a"}, SOFTMAX | {"name": "a"}), "net: layers{2} 'a': "),
         (
@@ -272,5 +276,5 @@ def test_what_is_no_right_simplenn_is_named_with_its_layer(net, message):
 
 def test_a_file_is_named_in_the_error(tmp_path):
     matfile.write(tmp_path / "a.mat", {"net": chain({"type": "pool"})})
-    with pytest.raises(ValueError, match=r"a\.mat: layers\{1\} 'l1' is a pool layer"):
+    with pytest.raises(ValueError, match=r"a\.mat: layers\{1\} 'l1': it is a pool layer"):
         netfile.load(tmp_path / "a.mat")
