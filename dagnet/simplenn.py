@@ -304,7 +304,7 @@ def _backward(layer: Layer, its_block: block.Layer, before: Result, after: Resul
 def _call(layer: Layer, which: str, before: Result, after: Result) -> Result:
     function = layer.get(which)
     if not callable(function):
-        raise ValueError(f"its {which} is {function!r}; a function {which}(layer, res_i, res_i1) is right")
+        raise ValueError(f"its {which} is {function}; a function {which}(layer, res_i, res_i1) is right")
     result = function(layer, before, after)
     if not isinstance(result, Result):
         right = "res_i1" if which == "forward" else "res_i"

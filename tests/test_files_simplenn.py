@@ -6,8 +6,10 @@ import warnings
 import numpy as np
 import pytest
 
+from dagnet import SimpleNN
 from dagnet.files import matfile, matvalues, netfile, simplenn
 from dagnet.layers import catalogue, conv, lrn
+from dagnet.simplenn import run
 from tests.test_matfile import same
 
 ONE = np.ones((1, 1))
@@ -278,3 +280,92 @@ def test_a_file_is_named_in_the_error(tmp_path):
     matfile.write(tmp_path / "a.mat", {"net": chain({"type": "pool"})})
     with pytest.raises(ValueError, match=r"a\.mat: layers\{1\} 'l1': it is a pool layer"):
         netfile.load(tmp_path / "a.mat")
+
+
+# ---------------------------------------------------------------- as what it is
+
+
+def test_a_file_gives_its_simplenn_and_saves_as_tidy_makes_it(tmp_path):
+    old = {"type": "conv", "filters": np.ones((3, 3, 2), np.float32), "biases": ONE.astype(np.float32), "name": "conv1"}
+    matfile.write(
+        tmp_path / "old.mat", {"net": chain(old, POOL, BNORM, {"type": "dropout"}, LOSS, classes={"name": "a"})}
+    )
+    net = netfile.load_simplenn(tmp_path / "old.mat")
+    assert net.layers[0]["weights"][0].shape == (3, 3, 2, 1)
+    netfile.save(net, tmp_path / "new.mat")
+    values = matfile.read(tmp_path / "new.mat")
+    assert list(values) == ["layers", "meta"]
+    layers = matvalues.items(values["layers"])
+    assert values["layers"].shape == (1, 5)
+    assert list(layers[0]) == ["name", "type", "weights", "precious", "pad", "stride", "dilate", "opts"]
+    assert [w.shape for w in matvalues.items(layers[0]["weights"])] == [(3, 3, 2), (1, 1)]
+    assert same(layers[1]["pad"], POOL["pad"])
+    assert layers[0]["opts"].shape == layers[1]["weights"].shape == (0, 0)
+    assert (layers[0]["precious"].dtype, layers[0]["pad"].dtype) == (np.bool_, np.float64)
+    assert values["meta"] == {"classes": {"name": "a"}}
+
+
+def test_a_saved_simplenn_loads_and_saves_as_the_same(tmp_path):
+    net = simplenn.tidy(chain(CONV, BNORM, {"type": "normalize"}, POOL, {"type": "pdist"}, LOSS, meta={"a": ONE}))
+    netfile.save(net, tmp_path / "a.mat")
+    again = netfile.load_simplenn(tmp_path / "a.mat")
+    netfile.save(again, tmp_path / "b.mat")
+    assert same(matfile.read(tmp_path / "a.mat"), matfile.read(tmp_path / "b.mat"))
+    assert all(np.array_equal(a, b) for a, b in zip(again.layers[1]["weights"], net.layers[1]["weights"], strict=True))
+
+
+def test_a_dagnn_is_no_simplenn(tmp_path):
+    netfile.save(dag(CONV), tmp_path / "dag.mat")
+    with pytest.raises(ValueError, match=r"dag\.mat: it holds a DagNN; load is right"):
+        netfile.load_simplenn(tmp_path / "dag.mat")
+
+
+def test_python_functions_cannot_be_saved(tmp_path):
+    net = SimpleNN([{"type": "custom", "name": "mine", "forward": len}])
+    with pytest.raises(ValueError, match=r"layer 1 'mine' cannot be saved: its forward is a Python function"):
+        netfile.save(net, tmp_path / "a.mat")
+    assert not list(tmp_path.iterdir())
+
+
+NETWORKS = {  # by file: the size of an input that fits it
+    "damp_dncnn17_sigma20to40.mat": (21, 18, 1, 2),
+    "dncnn_sigma25_v73.mat": (21, 18, 1, 2),
+    "oneclick_mnist_net-epoch-50.mat": (28, 28, 1, 2),
+    "vdcfnet.mat": (21, 18, 3, 2),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_of_others_computes_as_a_simplenn_what_it_computes_as_a_dagnn(data_dir, rng, name):
+    chain_ = netfile.load_simplenn(data_dir / "networks" / name)
+    chain_.layers = [layer for layer in chain_.layers if layer["type"] not in ("loss", "softmaxloss")]
+    graph = simplenn.from_simplenn(chain_)
+    graph.mode = "test"
+    x = rng.standard_normal(NETWORKS[name]).astype(np.float32)
+    graph.eval({"x0": x})
+    y = run(chain_, x, mode="test")[-1].x
+    assert np.isfinite(y).all() and y.std() > 0
+    assert np.array_equal(y, graph.vars[graph.outputs[0]].value)
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "dncnn_sigma25_bnorm_v73.mat", "ffdnet_gray.mat"])
+def test_all_that_a_network_of_others_holds_stands_in_the_saved_file_in_the_same_order(data_dir, tmp_path, name):
+    path = data_dir / "networks" / name
+    netfile.save(netfile.load_simplenn(path), tmp_path / "again.mat")
+    ours, theirs = (
+        matvalues.items(v["layers"]) for v in (matfile.read(tmp_path / "again.mat"), matfile.read(path)["net"])
+    )
+    for our, their in zip(ours, theirs, strict=True):
+        if isinstance(their.get("class"), matvalues.Foreign):
+            del their["class"]  # labels of the last batch, on the GPU
+        assert list(our)[: len(their)] == list(their)
+        assert all(same(our[field], value) for field, value in their.items())
+
+
+def test_a_function_handle_of_matlab_is_named_where_it_would_run_or_be_saved(data_dir, tmp_path):
+    net = netfile.load_simplenn(data_dir / "networks/text_small_net-epoch-1.mat")
+    handle = "a MATLAB function handle addCustomLossLayer/forward"
+    with pytest.raises(ValueError, match=f"its forward is {handle}; a function forward"):
+        run(net, np.ones((64, 64, 1, 1), np.float32))
+    with pytest.raises(ValueError, match=rf"layers\{{6\}}\.forward is {handle}, which only MATLAB can write"):
+        netfile.save(net, tmp_path / "a.mat")

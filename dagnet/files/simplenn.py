@@ -41,6 +41,10 @@ def tidy(net: dict[str, Any], where: str = "net") -> SimpleNN:
         meta["normalization"] = normalization | {"cropSize": normalization.get("cropSize", crop.reshape(1, -1))}
     for i, layer in enumerate(layers):
         place = f"{where}: layers{{{i + 1}}}"
+        if isinstance(
+            layer.get("class"), matvalues.Foreign
+        ):  # the last batch's labels, left on the GPU: no use to anybody
+            del layer["class"]
         layer["weights"] = _weights(layer, f"{place} '{layer['name']}'" if "name" in layer else place)
     try:
         return SimpleNN(layers, meta)
