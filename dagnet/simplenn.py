@@ -5,95 +5,34 @@
     res[-1].x, res[0].dzdx, res[0].dzdw          the loss, its derivative for x, and for the first layer's weights
 
 Layer l reads res[l] and makes res[l + 1]: res[0] holds the input, res[-1] the output. (MATLAB counts them from 1.)
-KINDS says what each type of layer means, here and where a SimpleNN becomes a DagNN (files/simplenn.py).
+What each type of layer means stands in simplelayers.py.
 Source    MatConvNet manual, 3.1; vl_simplenn.m, vl_simplenn_tidy.m, vl_simplenn_move.m of 1.0-beta25
 """
 
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from dagnet import execution
-from dagnet.layers import array, block, bnorm, catalogue, dropout, loss
+from dagnet import execution, simplelayers
+from dagnet.layers import array, block, bnorm, dropout, loss
 from dagnet.layers.array import Array
+from dagnet.simplelayers import Layer
 
-Layer = dict[str, Any]  # MatConvNet's fields; their values as Python's or as MATLAB's (2, [[2.0]], "max")
 Mode = Literal["normal", "test"]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a type of layer means.
-
-    block       the type of the block that runs it, and that it becomes in a DagNN
-    properties  the fields of the layer that are properties of the block
-    ends        of its parameters' names in a DagNN, one a weight
-    labels      whether the field `class` is the block's second input
-    defaults    what stands for fields that a layer lacks, in the order in which vl_simplenn_tidy adds them
-    """
-
-    block: str
-    properties: Sequence[str] = ()
-    ends: str = ""
-    labels: bool = False
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-
-
-_LRN = Kind("dagnn.LRN", ["param"], defaults={"param": np.array([[5, 1, 0.0001 / 5, 0.75]])})
-
-KINDS: dict[str, Kind] = {
-    "conv": Kind(
-        "dagnn.Conv",
-        ["pad", "stride", "dilate", "opts"],
-        ends="fb",
-        defaults={"pad": 0.0, "stride": 1.0, "dilate": 1.0, "opts": []},
-    ),
-    "convt": Kind(
-        "dagnn.ConvTranspose",
-        ["upsample", "crop", "numGroups", "opts"],
-        ends="fb",
-        defaults={"crop": 0.0, "upsample": 1.0, "numGroups": 1.0, "opts": []},
-    ),
-    # MatConvNet does not fill in a pool's method either; without one it is "max".
-    "pool": Kind(
-        "dagnn.Pooling",
-        ["method", "pool", "pad", "stride", "opts"],
-        defaults={"pad": 0.0, "stride": 1.0, "opts": []},
-    ),
-    "normalize": _LRN,
-    "lrn": _LRN,
-    "spnorm": Kind("dagnn.SpatialNorm", ["param"]),
-    "noffset": Kind("dagnn.NormOffset", ["param"]),
-    "bnorm": Kind("dagnn.BatchNorm", ["epsilon"], ends="mbx", defaults={"epsilon": 1e-5}),
-    "relu": Kind("dagnn.ReLU", ["leak"], defaults={"leak": 0.0}),
-    "sigmoid": Kind("dagnn.Sigmoid"),
-    "dropout": Kind("dagnn.DropOut", ["rate"], defaults={"rate": 0.5}),
-    "softmax": Kind("dagnn.SoftMax"),
-    "loss": Kind("dagnn.Loss", labels=True),
-    "softmaxloss": Kind("dagnn.Loss", labels=True),
-    "pdist": Kind(
-        "dagnn.PDist",
-        ["noRoot", "aggregate", "p", "epsilon"],
-        labels=True,
-        defaults={"noRoot": False, "aggregate": False, "p": 2.0, "epsilon": 1e-3, "instanceWeights": np.zeros((0, 0))},
-    ),
-}
-COMMON = ("name", "type", "weights", "precious", "learningRate", "weightDecay")  # fields that any layer may have
-PROPERTY = {"pool": "poolSize"}  # the block's property where it is not called as the layer's field
 
 
 class SimpleNN:
     """A chain of layers.
 
     layers                   dicts with MatConvNet's fields: `type`, `weights` (a list of arrays), `name`, `precious` and the
-                             type's own, for which KINDS has defaults. Labels stand in the last layer's `class`. A layer of
-                             type "custom" has two functions: forward(layer, res_i, res_i1) returns res_i1 with its x, and
+                             type's own, for which there are defaults. Labels stand in the `class` of a loss. A layer of type
+                             "custom" has two functions: forward(layer, res_i, res_i1) returns res_i1 with its x, and
                              backward(layer, res_i, res_i1) returns res_i with its dzdx (and dzdw).
     meta                     what the file says besides (normalization, classes, ...)
     normalise                losses divide by the number of images (MatConvNet's master; its releases do not)
@@ -102,7 +41,7 @@ class SimpleNN:
     """
 
     def __init__(self, layers: Sequence[Layer], meta: dict[str, Any] | None = None) -> None:
-        self.layers = [completed(layer, i) for i, layer in enumerate(layers)]
+        self.layers = [simplelayers.completed(layer, i) for i, layer in enumerate(layers)]
         self.meta: dict[str, Any] = {} if meta is None else meta
         self.normalise = False
         self.scale_moments_by_images = True
@@ -141,7 +80,7 @@ class SimpleNN:
 
     def block(self, index: int, mode: Mode = "normal") -> block.Layer:
         """The block that runs the layer at `index`, with the net's settings; of a "custom" one, a catalogue.Unknown."""
-        made = block_of(self.layers[index])
+        made = simplelayers.block_of(self.layers[index])
         made.mode = mode
         made.needs_input_der = self.input_ders or index > 0
         if isinstance(made, loss.Loss):
@@ -231,56 +170,13 @@ def run(
     return res
 
 
-def completed(layer: Layer, index: int) -> Layer:
-    """A copy of the layer at `index` with all that vl_simplenn_tidy gives one: weights, name, precious, its type's defaults.
-
-    Raises ValueError where it has no type, or weights that are no arrays.
-    """
-    kind = layer.get("type")
-    if not isinstance(kind, str):
-        raise ValueError(f"layers{{{index + 1}}} has no type; a field `type` with a text is right")
-    layer = dict(layer)
-    weights = layer["weights"] = list(layer.get("weights", []))
-    if wrong := [w for w in weights if not hasattr(w, "dtype")]:
-        raise ValueError(f"layers{{{index + 1}}} has a {type(wrong[0]).__name__} among its weights; arrays are right")
-    if kind in ("conv", "convt") and weights:
-        weights[0] = array.four_d(weights[0])  # MATLAB drops trailing sizes of 1
-    if kind == "bnorm" and len(weights) >= 2 and not sum(w.size for w in weights[2:]):  # from before there were moments
-        weights[2:] = [array.module_of(weights[0]).zeros((weights[0].size, 2), weights[0].dtype)]
-    defaults = {"name": f"layer{index + 1}", "precious": False} | (KINDS[kind].defaults if kind in KINDS else {})
-    return layer | {name: copy.copy(value) for name, value in defaults.items() if name not in layer}
-
-
-def block_of(layer: Layer) -> block.Layer:
-    """The block that runs a layer; a catalogue.Unknown for a type that nobody registered.
-
-    Raises ValueError where the layer lacks its weights or a field, or has one that is not right.
-    """
-    kind, weights = layer["type"], layer["weights"]
-    if kind not in KINDS:
-        return catalogue.from_matlab(kind, {name: value for name, value in layer.items() if name not in COMMON})
-    known = KINDS[kind]
-    needed = 1 if known.ends == "fb" else len(known.ends)  # biases may be missing
-    if sum(w.size > 0 for w in weights[:needed]) < needed:
-        raise ValueError(f"it is a {kind} layer with {len(weights)} weights; it must have its weights")
-    if kind == "pool" and "pool" not in layer:
-        raise ValueError("it is a pool layer without the field 'pool'")
-    properties = {PROPERTY.get(name, name): layer[name] for name in known.properties if name in layer}
-    if known.ends == "fb":
-        properties["size"] = [*weights[0].shape, 1, 1][:4]
-        properties["hasBias"] = len(weights) > 1 and weights[1].size > 0
-    elif kind == "bnorm":
-        properties["numChannels"] = weights[0].size
-    return catalogue.from_matlab(known.block, properties)
-
-
 # ---------------------------------------------------------------- a layer
 
 
 def _forward(layer: Layer, its_block: block.Layer, before: Result, after: Result) -> Result:
     if layer["type"] == "custom":
         return _call(layer, "forward", before, after)
-    (after.x,) = its_block.forward(_inputs(layer, its_block, before.x), _params(layer))
+    (after.x,) = its_block.forward(simplelayers.inputs(layer, its_block, before.x), simplelayers.params(layer))
     if isinstance(its_block, dropout.DropOut):
         after.aux = its_block.mask
     return after
@@ -291,12 +187,12 @@ def _backward(layer: Layer, its_block: block.Layer, before: Result, after: Resul
         return _call(layer, "backward", before, after)
     if isinstance(its_block, dropout.DropOut):
         its_block.mask = after.aux
-    seen = [after.x] if its_block.backward_uses == "outputs" else _inputs(layer, its_block, before.x)
+    seen = [after.x] if its_block.backward_uses == "outputs" else simplelayers.inputs(layer, its_block, before.x)
     if seen[0] is None or after.dzdx is None:
         raise ValueError(
             "there is nothing to go back from: a value is missing; run forward first, with the same options"
         )
-    ders, before.dzdw = its_block.backward(seen, _params(layer), [after.dzdx])
+    ders, before.dzdw = its_block.backward(seen, simplelayers.params(layer), [after.dzdx])
     before.dzdx = ders[0]
     return before
 
@@ -310,28 +206,6 @@ def _call(layer: Layer, which: str, before: Result, after: Result) -> Result:
         right = "res_i1" if which == "forward" else "res_i"
         raise ValueError(f"its {which} returned a {type(result).__name__}; {right}, brought up to date, is right")
     return result
-
-
-def _inputs(layer: Layer, its_block: block.Layer, x: Array | None) -> list[Any]:
-    """What the block is given: x and, for losses, the layer's labels."""
-    if layer["type"] not in KINDS or not KINDS[layer["type"]].labels:
-        return [x]
-    labels = layer.get("class")
-    if labels is None:
-        raise ValueError(f"it is a {layer['type']} layer without labels; set its field 'class'")
-    xp = array.module_of(x)
-    labels = xp.asarray(labels)
-    if layer["type"] == "pdist":
-        weights = xp.asarray(layer["instanceWeights"])
-        return [x, labels, weights] if weights.size else [x, labels]
-    if layer["type"] == "softmaxloss" and labels.ndim > 2 and labels.shape[2] == 2:  # the second channel: weights
-        its_block.opts = ["instanceWeights", labels[:, :, 1:]]  # type: ignore[attr-defined]  # it is a Loss
-        labels = labels[:, :, :1]
-    return [x, labels]
-
-
-def _params(layer: Layer) -> list[Any]:
-    return [w if w.size else None for w in layer["weights"]]
 
 
 def _is_precious(layer: Layer) -> bool:

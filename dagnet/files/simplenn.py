@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dagnet import simplenn
+from dagnet import simplelayers
 from dagnet.dagnn import DagNN
 from dagnet.layers import catalogue
 from dagnet.simplenn import SimpleNN
@@ -125,15 +125,15 @@ def _weights(layer: dict[str, Any], where: str) -> list[np.ndarray]:
     return [value if weight is None else weight for value, weight in zip(found, read, strict=True)]
 
 
-def _add_layer(net: DagNN, index: int, layer: simplenn.Layer, where: str) -> None:
+def _add_layer(net: DagNN, index: int, layer: simplelayers.Layer, where: str) -> None:
     kind, name = layer["type"], layer["name"]
     try:
-        block = simplenn.block_of(layer)
+        block = simplelayers.block_of(layer)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{where}: {error}") from error
     if kind == "bnorm":
         block.epsilon = DEFAULT_EPSILON  # type: ignore[attr-defined]  # it is a BatchNorm
-    known = simplenn.KINDS.get(kind)
+    known = simplelayers.KINDS.get(kind)
     inputs = [f"x{index}", _label(net)] if known and known.labels else [f"x{index}"]
     ends = known.ends if known else [str(i + 1) for i in range(len(layer["weights"]))]
     used = [(name + end, w) for end, w in zip(ends, layer["weights"], strict=False) if w.size]

@@ -14,8 +14,9 @@ from math import nan, prod
 from typing import Any
 
 from dagnet.dagnn import DagNN
-from dagnet.files import matvalues, simplenn
+from dagnet.files import simplenn
 from dagnet.layers import block, conv, convt, geometry
+from dagnet.simplenn import SimpleNN
 
 from . import facts, formats
 
@@ -30,31 +31,29 @@ RULES = (3, 9, 12, 15)
 
 
 def display(
-    net: Any,
+    net: SimpleNN | dict[str, Any],
     *,
     input_size: Sequence[int] | None = None,
     batch_size: int = 1,
     format: str = "ascii",
     max_num_columns: int = 18,
 ) -> str:
-    """The table of a SimpleNN, which is a dict or anything else with `layers` and `meta`; and the memory of all.
+    """The table of a SimpleNN, or of a struct that is one, and the memory of all.
 
     input_size   (H, W) or (H, W, C); default: what meta says
     format       "ascii", "latex" or "csv"
 
     Raises ValueError for what is no SimpleNN, and for an unknown format or a size that does not fit.
     """
-    struct = dict(net) if isinstance(net, Mapping) else {"layers": net.layers, "meta": net.meta}
-    if isinstance(struct.get("layers"), list):
-        struct["layers"] = matvalues.row(struct["layers"])
+    chain = net if isinstance(net, SimpleNN) else simplenn.tidy(net)
     with warnings.catch_warnings():  # that a layer cannot run does not matter here
         warnings.simplefilter("ignore")
-        dag = simplenn.from_simplenn(struct)
+        dag = simplenn.from_simplenn(chain)
     sizes = {name: (*size[:3], batch_size) for name, size in facts.input_sizes(dag, input_size).items()}
     made = dag.get_var_sizes(sizes)
     fields = dag.get_var_receptive_fields("x0") if dag.layers else {}
     columns = [_input(made)]
-    for number, (layer, record) in enumerate(zip(simplenn.tidy(struct)["layers"], dag.layers.values(), strict=True), 1):
+    for number, (layer, record) in enumerate(zip(chain.layers, dag.layers.values(), strict=True), 1):
         output = record.outputs[0]
         params = sum(prod(facts.dims_of(dag.params[name])) for name in record.params)
         columns.append(
