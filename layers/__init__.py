@@ -27,6 +27,7 @@ from . import roipool as roipool
 from . import scale as scale
 from . import segmentation as segmentation
 from . import sigmoid as sigmoid
+from . import smoothl1 as smoothl1
 from . import softmax as softmax
 from . import spnorm as spnorm
 from . import sum as sum

@@ -40,6 +40,7 @@ from . import (
     scale,
     segmentation,
     sigmoid,
+    smoothl1,
     softmax,
     spnorm,
 )
@@ -200,6 +201,7 @@ for _type, _class in {
     "dagnn.DropOut": dropout.DropOut,
     "dagnn.LRN": lrn.LRN,
     "dagnn.Loss": loss.Loss,
+    "dagnn.LossSmoothL1": smoothl1.LossSmoothL1,
     "dagnn.NormOffset": noffset.NormOffset,
     "dagnn.PDist": pdist.PDist,
     "dagnn.Pooling": pool.Pooling,

@@ -17,7 +17,7 @@ NaN, which stops a training run, and `labels.check` tells where the label is.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -171,7 +171,8 @@ class Loss(block.Layer):
     opts: list[Any] = field(default_factory=list)
     normalise: bool = field(default=False, metadata={"optional": True})  # a property in master alone
 
-    n_inputs, n_params = (2,), (0,)
+    n_inputs: ClassVar[tuple[int, ...]] = (2,)
+    n_params = (0,)
     averages_over_images = False  # no annotation: it is no property of MatConvNet's
 
     def __post_init__(self) -> None:
@@ -180,7 +181,7 @@ class Loss(block.Layer):
     def reset(self) -> None:
         """Forget the average."""
         self.average: Array | float = 0.0  # stays on the device: reading it at every step would make the GPU wait
-        self.num_averaged: int = 0
+        self.num_averaged: Array | int = 0
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from the scores and labels."""
@@ -216,7 +217,7 @@ class Loss(block.Layer):
         """The options of the function, which a subclass may let depend on the scores and labels."""
         return {"loss": self.loss, "normalise": self.normalise, **options(self.opts)}
 
-    def _average(self, total: Array, count: int) -> None:
+    def _average(self, total: Array, count: Array | int) -> None:
         """average and num_averaged after `count` more, whose values sum to `total`."""
         n = self.num_averaged
         self.average = (n * self.average + total.astype(np.float64)) / (n + count)

@@ -14,7 +14,7 @@ Source    vl_nnpdist.m, +dagnn/PDist.m of 1.0-beta25 and of master (no_root and 
 """
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -127,7 +127,7 @@ class PDist(loss.Loss):
     no_root: bool = field(default=False, metadata={"optional": True})  # properties in master alone
     epsilon: float = field(default=1e-6, metadata={"optional": True})
 
-    n_inputs: ClassVar[tuple[int, ...]] = (2, 3)
+    n_inputs = (2, 3)
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y."""
