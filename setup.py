@@ -11,7 +11,7 @@ HOME = {
     "dagnet.models": "models",
     "dagnet.tools": "tools",
 }
-PARTS = ["data", "evaluation", "files", "matconvnet", "summary", "training"]
+PARTS = ["data", "evaluation", "files", "matconvnet", "parity", "summary", "training"]
 PACKAGES = ["dagnet", *(f"dagnet.{part}" for part in PARTS), *HOME]
 HERE = Path(__file__).parent
 
@@ -26,7 +26,7 @@ setup(
     python_requires=">=3.11",
     packages=PACKAGES,
     package_dir=HOME,
-    package_data={"dagnet": ["py.typed"]},
+    package_data={"dagnet": ["py.typed"], "dagnet.tools": ["matlab/*.m"]},
     install_requires=[
         "numpy>=2.0",
         "scipy>=1.13",  # MAT v5 to v7 files

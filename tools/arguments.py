@@ -1,8 +1,14 @@
-"""What the verbs' arguments have in common: whole numbers, and places to write to that are looked at before long work."""
+"""What the verbs' arguments have in common: numbers, users' blocks, places to write to that are looked at before long work."""
 
 import argparse
+import importlib
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from dagnet.layers import catalogue
 
 
 def positive(text: str) -> int:
@@ -30,3 +36,39 @@ def check_file(path: Path) -> None:
     if path.is_dir():
         raise IsADirectoryError(f"{path}: it is a folder; the name of a file is right")
     check_folder(path.parent)
+
+
+def tolerance(text: str) -> float:
+    """A positive number, for argparse. Raises ArgumentTypeError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"it is {text!r}; a positive number such as 1e-5 is right")
+    return number
+
+
+# The option --define of the verbs that run blocks of the user's own.
+DEFINE: dict[str, Any] = {
+    "action": "append",
+    "default": [],
+    "metavar": "TYPE=MODULE:CLASS",
+    "help": "a block of your own: its type in the file, and the class, found from the current folder (may be repeated)",
+}
+
+
+def define(texts: Sequence[str]) -> None:
+    """Registers the blocks that --define names. Raises ValueError for another form, ImportError for what is not there."""
+    for text in texts:
+        matlab_type, _, place = text.partition("=")
+        module, _, name = place.partition(":")
+        if not (matlab_type and module and name):
+            raise ValueError(f"--define: it is {text!r}; TYPE=MODULE:CLASS, such as Brighten=blocks:Brighten, is right")
+        if "" not in sys.path:
+            sys.path.insert(0, "")
+        found: Any = getattr(importlib.import_module(module), name, None)
+        try:
+            catalogue.register(matlab_type, found)
+        except TypeError as error:
+            raise ValueError(f"--define {text}: {error}") from error

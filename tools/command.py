@@ -1,6 +1,7 @@
 """dagnet VERB: finds the verb's file, reads the arguments, and turns errors into one line.
 
-Exit code 0: done; 2: bad input or a machine that cannot, one line on stderr says which; 130: interrupted.
+Exit code 0: done; 1: done, and what was looked at (parity, gradcheck) is not right; 2: bad input or a machine that cannot, one
+line on stderr says which; 130: interrupted.
 """
 
 import argparse
@@ -20,6 +21,7 @@ VERBS = {
     "evaluate": "score masks against the truth: SE, SP, AC, JA, DI, pictures, report",
     "show": "what is in a .mat network: layers, sizes, parameters, memory, receptive fields",
     "convert": "SimpleNN to DagNN, MAT v7.3 to v7",
+    "parity": "where a run of dagnet and a run of MatConvNet part, layer by layer, and why",
     "bench": "time and memory beside PyTorch",
 }
 # What a user can cause, with a sentence that was written for the user; anything else is our fault and shows its traceback.
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # errstate: what is not finite the trainer finds and names
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.showwarning = lambda message, *_, **__: print(f"dagnet: note: {message}", file=sys.stderr)
-            args.run(args)
+            return args.run(args) or 0
     except KeyboardInterrupt as stop:
         print(f"dagnet {args.verb}: interrupted{f'; {stop}' if str(stop) else ''}", file=sys.stderr)
         return 130
@@ -47,7 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"dagnet {args.verb}: {sentence(error)}", file=sys.stderr)
         return 2
-    return 0
 
 
 def sentence(error: BaseException) -> str:

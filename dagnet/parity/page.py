@@ -1,0 +1,128 @@
+"""A comparison as one HTML page with a bar a layer. It stands alone: style and picture are inside, nothing is fetched."""
+
+import html
+from math import inf, log10
+
+from .compare import Comparison, Measure, Row
+from .report import HEAD, Report, allowed_relative, fit, line, short
+
+
+def write(report: Report) -> str:
+    """One HTML page."""
+    good, verdict = report.result.ok, report.verdict()
+    settings = "".join(
+        f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in report.settings.items()
+    )
+    body = f"""<h1>{html.escape(report.title)}</h1>
+<p class="verdict {"good" if good else "bad"}"><b>{"&#10003;" if good else "&#10007;"}</b> {html.escape(verdict[0])}</p>
+{"".join(f"<p>{html.escape(line)}</p>" for line in verdict[1:])}
+<h2>Layers</h2>
+<p class="note">How far each layer is from MATLAB's, max|a &minus; b| / max|b| of its worst array.
+<i class="alone"></i>alone, given MATLAB's inputs <i class="whole"></i>end to end <i class="off"></i>out of tolerance
+<i class="tick"></i>allowed</p>
+<div class="wide">{_bars(report.result)}</div>
+<h2>Arrays</h2>
+<div class="wide">{_table(report.result)}</div>
+<h2>How it was made</h2>
+<table class="settings">{settings}</table>"""
+    return PAGE.format(title=html.escape(report.title), style=STYLE, body=body)
+
+
+LOWEST, HIGHEST = -17, 1  # powers of ten that the bars span
+LEFT, WIDTH, STEP = 190, 560, 26  # the picture's names, bars, and height of a layer, in pixels
+
+
+def _bars(result: Comparison) -> str:
+    """The picture: for each layer two bars on a logarithmic axis, with ticks at what is allowed."""
+    layers: dict[str, list[Row]] = {}
+    for row in result.rows:
+        layers.setdefault(row.layer or row.name, []).append(row)
+    height = STEP * len(layers) + 30
+    grid = "".join(
+        f'<line class="grid" x1="{_x(10.0**p):.1f}" x2="{_x(10.0**p):.1f}" y1="0" y2="{height - 24}"/>'
+        f'<text class="axis" x="{_x(10.0**p):.1f}" y="{height - 8}">{"1" if p == 0 else f"1e{p}"}</text>'
+        for p in range(LOWEST + 1, HIGHEST + 1, 2)
+    )
+    bars = "".join(_layer_bars(name, rows, STEP * i) for i, (name, rows) in enumerate(layers.items()))
+    size = f'viewBox="0 0 {LEFT + WIDTH + 160} {height}" width="{LEFT + WIDTH + 160}" height="{height}"'
+    label = "Relative difference of every layer from MATLAB, on a logarithmic axis; the table below has the numbers"
+    return f'<svg {size} role="img" aria-label="{label}">{grid}{bars}</svg>'
+
+
+def _layer_bars(name: str, rows: list[Row], top: int) -> str:
+    """A layer's name, the bars of its worst arrays, and in words what is out of tolerance."""
+    alone = [(r, r.alone, r.allowed_alone, r.alone_ok) for r in rows if r.alone is not None]
+    whole = [(r, r.whole, r.allowed_whole, r.whole_ok) for r in rows]
+    text = f'<text class="name" x="{LEFT - 8}" y="{top + 17}">{html.escape(fit(name, 24, True).strip())}</text>'
+    words = []
+    for css, word, down, some in (("alone", "alone", 4, alone), ("whole", "end to end", 13, whole)):
+        if some:
+            ok = all(s[3] for s in some)
+            words += [] if ok else [word]
+            text += _bar(css if ok else "off", f"{name}, {word}", top + down, some)
+    if words:
+        text += f'<text class="mark" x="{LEFT + WIDTH + 6}" y="{top + 17}">&#10007; {" and ".join(words)}</text>'
+    return text
+
+
+def _bar(css: str, title: str, top: int, some: list[tuple[Row, Measure, float, bool]]) -> str:
+    """The bar of the array that is nearest to its tolerance or furthest out of it, with a tick where that lies."""
+    row, far, allowed, _ = max(some, key=lambda s: (not s[3], s[1].max_abs / (s[2] * s[0].scale or 1)))
+    tick = allowed_relative(row, allowed)
+    says = f"{title}: {row.label} {far.problem or f'{far.relative:.3g}'}, allowed {short(tick)}"
+    mark = f'<rect class="tick" x="{_x(tick):.1f}" y="{top - 1}" width="2" height="10"/>' if tick else ""
+    width = max(_x(far.relative) - LEFT, 2)
+    bar = f'<rect class="{css}" x="{LEFT}" y="{top}" height="8" width="{width:.1f}"/>'
+    return f"<g><title>{html.escape(says)}</title>{bar}{mark}</g>"
+
+
+def _x(value: float) -> float:
+    power = LOWEST if value <= 0 else HIGHEST if value == inf else min(max(log10(value), LOWEST), HIGHEST)
+    return LEFT + WIDTH * (power - LOWEST) / (HIGHEST - LOWEST)
+
+
+def _table(result: Comparison) -> str:
+    lines = []
+    for row in result.rows:
+        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in line(row, True)[1:])
+        css = "" if row.ok else ' class="bad"'
+        lines.append(f"<tr{css}><th>{html.escape(row.layer or '(input)')}</th>{cells}</tr>")
+    return f"<table><tr>{''.join(f'<th>{h}</th>' for h in HEAD)}</tr>{''.join(lines)}</table>"
+
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; margin: 0 auto; padding: 1rem; max-width: 70rem; }
+h1 { font-size: 1.6rem; line-height: 1.2; margin: .5rem 0; }
+h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #ddd; }
+.verdict { padding: .6rem .8rem; border-radius: .5rem; background: #e6f1f8; }
+.verdict.bad { background: #fdebdc; }
+.note { color: #555; font-size: .9rem; }
+.note i { display: inline-block; width: 1.4rem; height: .5rem; vertical-align: middle; margin: 0 .2rem 0 .7rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem; }
+th, td { padding: .2rem .55rem; text-align: right; border-bottom: 1px solid #e5e5e5; white-space: nowrap; }
+th:nth-child(-n+4), td:nth-child(-n+4) { text-align: left; }
+tr.bad { background: #fdebdc; }
+.settings td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+.settings th { font-weight: normal; color: #555; }
+i.alone { background: #0072b2; } i.whole { background: #8fc1e0; } i.off { background: #d55e00; }
+i.tick { background: #222; width: 2px !important; height: .8rem !important; }
+rect.alone { fill: #0072b2; } rect.whole { fill: #8fc1e0; } rect.off { fill: #d55e00; } rect.tick { fill: #222; }
+svg text { font: 12px system-ui, sans-serif; fill: #222; }
+svg .name { text-anchor: end; } svg .axis { text-anchor: middle; fill: #555; } svg .mark { fill: #a34700; }
+.grid { stroke: #e5e5e5; }
+"""
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""

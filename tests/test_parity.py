@@ -1,0 +1,344 @@
+"""dagnet parity: MatConvNet's own runs agree; each known mistake, planted, is found at its layer and named."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from dagnet import DagNN
+from dagnet.layers import bnorm, conv, dropout, loss, lrn, pool, relu
+from tests import dumps
+from tests.verbs import call, refused
+
+MEAN = np.array([123.68, 116.779, 103.939], np.float32)
+DER = {"objective": 1.0}
+
+
+@pytest.mark.parametrize("dtype", ["single", "double"])
+@pytest.mark.parametrize(
+    ("file", "release"),
+    [("master/fcn", "master"), *((f"releases/{r}/fcn", r) for r in ("beta18", "beta20", "beta23", "beta25", "master"))],
+)
+def test_matconvnet_s_own_run_is_within_tolerance(file, release, dtype, tmp_path, capsys):
+    profile = release if release in ("master", "beta25") else "beta25"
+    net, dump = dumps.golden(f"{file}_{dtype}.mat", dtype, profile)
+    code, out, err = call(capsys, "parity", *dumps.write(tmp_path, net, dump), "--profile", profile)
+    assert (code, err) == (0, "")
+    assert "All 94 arrays are within tolerance" in out and "Hint" not in out
+    assert max(map(len, out.splitlines())) <= 120
+
+
+# -- a network with one of everything
+
+
+def network(dtype=np.float32) -> DagNN:
+    """Convolution, batch normalisation, ReLU, LRN, pooling, dropout, prediction, loss."""
+    net = DagNN()
+    net.add_layer("conv1", conv.Conv([3, 3, 3, 6], pad=1), "input", "x1", ["conv1f", "conv1b"])
+    net.add_layer("bn1", bnorm.BatchNorm(6), "x1", "x2", ["bn1m", "bn1b", "bn1x"])
+    net.add_layer("relu1", relu.ReLU(), "x2", "x3")
+    net.add_layer("norm1", lrn.LRN([3, 1, 0.5, 0.75]), "x3", "x4")
+    net.add_layer("pool1", pool.Pooling("avg", [3, 3], [0, 1, 0, 1], [2, 2]), "x4", "x5")
+    net.add_layer("conv2", conv.Conv([3, 3, 6, 5], pad=1), "x5", "x6", ["conv2f", "conv2b"])
+    net.add_layer("drop1", dropout.DropOut(0.4), "x6", "x7")
+    net.add_layer("pred", conv.Conv([1, 1, 5, 3]), "x7", "prediction", ["predf", "predb"])
+    net.add_layer("objective", loss.Loss(), ["prediction", "label"], "objective")
+    rng = np.random.default_rng(0)
+    for name, block in ((name, record.block) for name, record in net.layers.items()):
+        for param, value in zip(net.layers[name].params, block.init_params(rng), strict=True):
+            net.params[param].value = (value + 0.1 * rng.random(value.shape)).astype(dtype)
+    net.params["bn1x"].value = np.stack([rng.normal(50, 9, 6), rng.uniform(60, 90, 6)], axis=1).astype(dtype)
+    net.meta["normalization"] = {"imageSize": np.array([[8.0, 10, 3]]), "averageImage": MEAN.reshape(1, 1, 3)}
+    return net
+
+
+def images(dtype=np.float32) -> dict[str, np.ndarray]:
+    """Two images, their mean subtracted, and labels 0..3 of the prediction's size."""
+    rng = np.random.default_rng(1)
+    image = (rng.integers(0, 256, (8, 10, 3, 2)) - MEAN.reshape(1, 1, 3, 1)).astype(dtype)
+    return {"input": image, "label": rng.integers(0, 4, (4, 5, 1, 2)).astype(dtype)}
+
+
+@pytest.mark.parametrize("mode", ["normal", "test"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_clean_pair_agrees_and_gives_no_hint(mode, dtype, tmp_path, capsys):
+    net = network(dtype)
+    net.mode = mode
+    dump = dumps.record(net, images(dtype), DER)
+    code, out, err = call(capsys, "parity", *dumps.write(tmp_path, net, dump))
+    assert (code, err) == (0, "") and "Hint" not in out and "within tolerance" in out
+
+
+def test_a_pass_forward_alone_is_compared_too(tmp_path, capsys):
+    net = network()
+    net.mode = "test"
+    code, out, _ = call(capsys, "parity", *dumps.write(tmp_path, net, dumps.record(net, images())))
+    assert code == 0 and "derivatives of nothing" in out and "d x1" not in out
+
+
+# -- seeded faults
+
+
+@dataclass
+class Pair:
+    """The network that MATLAB ran, ours, what MATLAB recorded, what it was run on, and inputs that a user brings."""
+
+    theirs: DagNN
+    ours: DagNN
+    given: dict
+    shown: dict | None = None  # what the dump says that the inputs were
+    said_mode: str = ""
+    brought: dict | None = None
+
+
+@dataclass
+class Rounded(lrn.LRN):
+    """An LRN whose power is off by up to 0.4 %, as a function of the number that is raised."""
+
+    def forward(self, inputs, params):
+        (y,) = super().forward(inputs, params)
+        return [(y * (1 + 0.004 * np.sin(40 * inputs[0] ** 2))).astype(y.dtype)]
+
+
+@dataclass
+class Edge(pool.Pooling):
+    """Average pooling that counts the zeros beyond the border."""
+
+    def forward(self, inputs, params):
+        return [pool.forward(np.pad(inputs[0], ((0, 1), (0, 1), (0, 0), (0, 0))), 3, stride=2, method="avg")]
+
+
+@dataclass
+class Padded(conv.Conv):
+    """A convolution that continues the image over its border, in one of NumPy's ways."""
+
+    way: str = ""
+
+    def forward(self, inputs, params):
+        around = np.pad(inputs[0], ((1, 1), (1, 1), (0, 0), (0, 0)), self.way)
+        return [conv.forward(around.astype(inputs[0].dtype), *params)]
+
+
+FAULTS = {}
+
+
+def fault(layer, cause, says):
+    def add(plant):
+        FAULTS[plant.__name__] = (plant, layer, cause, says)
+        return plant
+
+    return add
+
+
+@fault("pool1", "pooling", "rounded up (ceil) in MATLAB")
+def floor_for_ceil(pair):
+    pair.ours.layers["pool1"].block.pad = [0, 0, 0, 0]
+
+
+@fault("pool1", "pooling", "rounded down (floor) in MATLAB")
+def ceil_for_floor(pair):
+    pair.theirs.layers["pool1"].block.pad = [0, 0, 0, 0]
+    pair.given["label"] = pair.given["label"][:3, :4]
+
+
+@fault("pool1", "border", "pad is [1, 0, 1, 0] in MATLAB and [0, 1, 0, 1] here")
+def pad_on_the_other_side(pair):
+    pair.theirs.layers["pool1"].block.pad = [1, 0, 1, 0]
+
+
+@fault("pool1", "border", "zeros that count")
+def average_over_the_border(pair):
+    pair.theirs.layers["pool1"].block = Edge("avg", [3, 3], [0, 1, 0, 1], [2, 2])
+
+
+@fault("conv2", "border", "its edge again")
+def border_continued(pair):
+    pair.theirs.layers["conv2"].block = Padded([3, 3, 6, 5], pad=1, way="edge")
+
+
+@fault("conv1", "border", "it differs only within 1 pixel of the border")
+def border_of_an_unknown_kind(pair):
+    pair.theirs.layers["conv1"].block = Padded([3, 3, 3, 6], pad=1, way="reflect")
+
+
+@fault("pool1", "pooling", "the method is 'max'")
+def method(pair):
+    pair.theirs.layers["pool1"].block.method = "max"
+
+
+@fault("conv1", "channel order", "reverse order (RGB and BGR)")
+def filters_for_bgr(pair):
+    pair.ours.params["conv1f"].value = pair.ours.params["conv1f"].value[:, :, ::-1].copy()
+
+
+@fault("input", "channel order", "reverse order (RGB and BGR)")
+def image_as_bgr(pair):
+    pair.brought = {"input": pair.given["input"][:, :, ::-1]}
+
+
+@fault("conv1", "mean", "the mean image's colour (123.68, 116.779, 103.939) is not subtracted here")
+def dumped_before_the_mean_was_subtracted(pair):
+    pair.shown = {"input": pair.given["input"] + MEAN.reshape(1, 1, 3, 1)}
+
+
+@fault("input", "mean", "the mean image's colour (123.68, 116.779, 103.939) is not subtracted here")
+def mean_not_subtracted(pair):
+    pair.brought = {"input": pair.given["input"] + MEAN.reshape(1, 1, 3, 1)}
+
+
+@fault("input", "range", "0..1")
+def image_in_0_1(pair):
+    pair.brought = {"input": pair.given["input"] / 255}
+
+
+@fault("bn1", "moments", "the second moment here is the variance, and sigma is right: its root")
+def moments_as_variance(pair):
+    pair.theirs.mode = "test"
+    pair.ours.params["bn1x"].value[:, 1] **= 2
+
+
+@fault("bn1", "moments", "MATLAB took the square of the second moment")
+def moments_squared_there(pair):
+    pair.theirs.mode = "test"
+    pair.theirs.params["bn1x"].value[:, 1] **= 2
+
+
+@fault("bn1", "release", "epsilon is 0.001 in MATLAB and 1e-05 here")
+def epsilon_of_beta18(pair):
+    pair.theirs.layers["bn1"].block.epsilon = 1e-3
+    for net in (pair.theirs, pair.ours):
+        net.params["conv1f"].value *= 1e-4
+
+
+@fault("norm1", "power", "only the power differs")
+def power(pair):
+    pair.theirs.layers["norm1"].block = Rounded([3, 1, 0.5, 0.75])
+
+
+@fault("norm1", "alpha", "divided by the window's 3 channels")
+def alpha_of_caffe(pair):
+    pair.theirs.layers["norm1"].block.param = [3, 1, 0.5 / 3, 0.75]
+
+
+@fault("bn1", "mode", "MATLAB ran in mode 'test', this run in mode 'normal'")
+def mode_test_missing(pair):
+    pair.theirs.mode = "test"
+    pair.said_mode = "normal"
+
+
+@fault("drop1", "mode", "MATLAB ran in mode 'test', this run in mode 'normal'")
+def mode_test_missing_without_bnorm(pair):
+    for net in (pair.theirs, pair.ours):
+        net.remove_layer("bn1")
+        net.rename_var("x2", "x1")
+    mode_test_missing(pair)
+
+
+@fault("bn1", "mode", "MATLAB ran in mode 'normal', this run in mode 'test'")
+def mode_normal_missing(pair):
+    pair.said_mode = "test"
+
+
+@fault("conv2", "transposed", "height and width of its filters are exchanged")
+def filters_transposed(pair):
+    pair.ours.params["conv2f"].value = pair.ours.params["conv2f"].value.swapaxes(0, 1).copy()
+
+
+@fault("conv2", "flipped", "turned by 180 degrees")
+def filters_flipped(pair):
+    pair.ours.params["conv2f"].value = pair.ours.params["conv2f"].value[::-1, ::-1].copy()
+
+
+@fault("input", "transposed", "height and width are exchanged")
+def image_transposed(pair):
+    pair.brought = {"input": pair.given["input"].swapaxes(0, 1)}
+
+
+@fault("objective", "labels", "count from 0 here and from 1 in MATLAB")
+def labels_dumped_from_0(pair):
+    pair.given["label"] = np.maximum(pair.given["label"], 1)
+    pair.shown = {"label": pair.given["label"] - 1}
+
+
+@fault("label", "labels", "count from 0")
+def labels_brought_from_0(pair):
+    pair.given["label"] = np.maximum(pair.given["label"], 1)
+    pair.brought = {"label": pair.given["label"] - 1}
+
+
+@fault("objective", "release", "divides the loss by the number of images")
+def loss_of_master(pair):
+    pair.theirs.layers["objective"].block.normalise = True
+
+
+@fault("bn1", "release", "not multiplied by the number of images")
+def moments_of_master(pair):
+    pair.theirs.layers["bn1"].block.scale_moments_by_images = False
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_mistake_is_found_at_its_layer_and_named(name, dtype, tmp_path, capsys):
+    plant, layer, cause, says = FAULTS[name]
+    pair = Pair(network(dtype), network(dtype), images(dtype))
+    plant(pair)
+    dump = dumps.record(pair.theirs, pair.given, DER)
+    for variable, shown in (pair.shown or {}).items():
+        dump = dumps.shown(dump, variable, shown)
+    dump["mode"] = pair.said_mode or dump["mode"]
+    words = [*dumps.write(tmp_path, pair.ours, dump), "--json", tmp_path / "parity.json"]
+    if pair.brought:
+        np.savez(tmp_path / "own.npz", **pair.brought)
+        words += ["--inputs", tmp_path / "own.npz"]
+    code, out, err = call(capsys, "parity", *words)
+    assert (code, err) == (1, "")
+    found = json.loads((tmp_path / "parity.json").read_text())
+    first = found["first"]["layer"] or found["first"]["array"]
+    hints = [(hint["where"], hint["cause"]) for hint in found["hints"]]
+    assert first == layer and hints[0] == (layer, cause), out
+    assert says in found["hints"][0]["text"] and says in out
+    assert {where for where, _ in hints} <= {layer, *(("drop1",) if cause == "mode" else ())}, hints
+
+
+# -- what is wrong with the files
+
+
+def test_the_matlab_side_is_printed(capsys):
+    code, out, _ = call(capsys, "parity", "--matlab")
+    assert code == 0 and out.startswith("function dump = dagnet_dump(") and len(out.splitlines()) < 40
+
+
+def test_no_files_no_dump_and_other_names_are_refused(tmp_path, capsys):
+    net, dump = dumps.write(tmp_path, network(), dumps.record(network(), images(), DER))
+    assert refused(call(capsys, "parity", net), "dagnet parity net.mat dump.mat")
+    assert refused(call(capsys, "parity", net, net), "net.mat", "it holds no dump", "dagnet parity --matlab")
+    assert refused(call(capsys, "parity", net, dump, "--tolerance", 0), "a positive number")
+    np.savez(tmp_path / "own.npz", image=np.zeros((8, 10, 3, 2)))
+    own = call(capsys, "parity", net, dump, "--inputs", tmp_path / "own.npz")
+    assert refused(own, "it holds 'image'", "input, label")
+
+
+def test_a_variable_that_the_net_does_not_have_is_out_of_tolerance(tmp_path, capsys):
+    dump = dumps.record(network(), images(), DER)
+    dumps.value(dump, "x5")["name"] = "pooled"
+    code, out, _ = call(capsys, "parity", *dumps.write(tmp_path, network(), dump))
+    assert code == 1 and "pooled: the net has no variable of that name" in out and "Not in the dump: x5" in out
+
+
+def test_a_tolerance_of_one_s_own_lets_the_approximate_power_pass(tmp_path, capsys):
+    theirs = network()
+    theirs.layers["norm1"].block = Rounded([3, 1, 0.5, 0.75])
+    files = dumps.write(tmp_path, network(), dumps.record(theirs, images(), DER))
+    assert call(capsys, "parity", *files)[0] == 1
+    assert call(capsys, "parity", *files, "--tolerance", "5e-3")[0] == 0
+
+
+def test_mode_can_be_said_in_place_of_the_dump(tmp_path, capsys):
+    net = network()
+    net.mode = "test"
+    dump = dumps.record(net, images(), DER)
+    dump["mode"] = "normal"
+    files = dumps.write(tmp_path, net, dump)
+    assert call(capsys, "parity", *files)[0] == 1
+    assert call(capsys, "parity", *files, "--mode", "test")[0] == 0
