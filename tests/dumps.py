@@ -49,7 +49,7 @@ def write(folder: Path, net: DagNN, dump: dict) -> tuple[Path, Path]:
 def golden(file: str, dtype: str, release: str) -> tuple[DagNN, dict]:
     """The net of a golden fcn_*.mat before its first step, and its first batch (or evalIndex) as a dump."""
     run = recorded.load(file)
-    net = recorded.build(run, dtype)
+    net = recorded.build(run, dtype, release)
     profile.apply(net, release)
     if "evalIndex" in run:
         inputs = recorded.inputs(run["images"]["input"], run["images"]["label"], run["evalIndex"], dtype)

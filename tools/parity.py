@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--profile",
-        choices=profile.PROFILES,
+        choices=[*profile.PROFILES, *profile.ALIASES],
         default="beta25",
         help="the release that made the dump (default %(default)s)",
     )

@@ -16,6 +16,7 @@ from dagnet.dagnn import DagNN
 from dagnet.files import simplenn
 from dagnet.layers import array, bnorm, conv, convt, dropout, geometry, loss, lrn, pool
 from dagnet.layers.array import Array
+from dagnet.training import profile
 
 from . import compare, runs
 from .compare import Comparison, Measure, Row
@@ -212,7 +213,7 @@ def _moments(case: runs.Case, layer: Any) -> Iterator[Change]:
         ("MATLAB took the square of the second moment here, the variance, for sigma", sigma**2),
     ):
         yield Change("moments", text, params=[g, b, np.concatenate([mu, second], axis=1)])
-    for epsilon in (1e-3, 1e-4, 1e-5):
+    for epsilon in sorted({release.epsilon for release in profile.PROFILES.values()}):
         if epsilon != layer.epsilon:
             text = f"epsilon is {epsilon:g} in MATLAB and {layer.epsilon:g} here"
             yield Change("release", text, _with(layer, epsilon=epsilon))
