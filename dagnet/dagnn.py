@@ -34,6 +34,7 @@ class DagNN:
         self._mode: Mode = "normal"
         self._device = "cpu"
         self.meta: dict[str, Any] = {}
+        self.in_file: dict[str, Any] = {}  # what of meta the file had that a dict does not tell, see files.netfile
         self.conserve_memory = True
         self.accumulate_param_ders = False
         self.input_ders = True

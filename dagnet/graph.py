@@ -29,13 +29,17 @@ class Table(dict[str, T], Generic[T]):
 
 @dataclass
 class LayerRecord:
-    """A block with its place in the graph: the names of its inputs, outputs and parameters, in the block's order."""
+    """A block with its place in the graph: the names of its inputs, outputs and parameters, in the block's order.
+
+    in_file   as it stood in the file that it was loaded from, see files.netfile
+    """
 
     name: str
     block: Layer
     inputs: list[str]
     outputs: list[str]
     params: list[str]
+    in_file: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Var:
@@ -45,12 +49,14 @@ class Var:
                  RuntimeError saying by which layer, and how to keep it
     precious     True keeps value and der whatever net.conserve_memory says
     fanin        how many layers make it (0: an input of the net);  fanout: how many read it (0: an output of the net)
+    in_file      as it stood in the file that it was loaded from, see files.netfile
     """
 
     def __init__(self, name: str, precious: bool = False) -> None:
         self.name = name
         self.precious = precious
         self.fanin = self.fanout = 0
+        self.in_file: dict[str, Any] = {}
         self.held: dict[str, Array | None] = {"value": None, "der": None}  # what execution uses, without the questions
         self.freed: dict[str, str] = {}  # "value" | "der" -> the layer after which it was freed
 
@@ -102,6 +108,7 @@ class Param:
 
     learning_rate, weight_decay  factors on the training's own;  train_method "gradient", or "average" for moments
     fanout                       how many layers use it (their derivatives are added)
+    in_file                      as it stood in the file that it was loaded from, see files.netfile
     """
 
     name: str
@@ -111,6 +118,7 @@ class Param:
     weight_decay: float = 1.0
     train_method: str = "gradient"
     fanout: int = 0
+    in_file: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass

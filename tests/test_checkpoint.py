@@ -9,7 +9,7 @@ from dagnet.dagnn import DagNN
 from dagnet.files import checkpoint, matfile, matvalues
 from dagnet.layers import bnorm, conv, loss
 from tests.conftest import golden_file
-from tests.test_matfile import octave, same
+from tests.values import octave, same
 
 FROM_BETA23 = ["beta23", "beta25", "master"]
 

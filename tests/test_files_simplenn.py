@@ -10,7 +10,7 @@ from dagnet import SimpleNN
 from dagnet.files import matfile, matvalues, netfile, simplenn
 from dagnet.layers import catalogue, conv, lrn
 from dagnet.simplenn import run
-from tests.test_matfile import same
+from tests.values import same
 
 ONE = np.ones((1, 1))
 

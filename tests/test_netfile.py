@@ -13,8 +13,9 @@ from dagnet.dagnn import DagNN
 from dagnet.files import matfile, matvalues, netfile
 from dagnet.layers import block, bnorm, catalogue, concat, conv, convt, dropout, loss, pool, relu, segmentation
 from dagnet.layers import sum as sum_
+from dagnet.models import fcn, lesion_fcn, vgg16
 from tests.conftest import golden_file
-from tests.test_matfile import object_file, octave, same, write_v73
+from tests.values import differences, everything, object_file, octave, same, write_v73
 
 
 @pytest.fixture
@@ -75,35 +76,62 @@ def test_every_network_that_matlab_wrote_loads_with_all_its_parameters(data_dir,
     assert len(net.layers) >= 6
 
 
+@pytest.mark.parametrize("version", ["7", "7.3"])
 @pytest.mark.parametrize("name", ["mnist_dagnn.mat", "lapsrn_x2.mat", "lapsrn_text_net-epoch-995.mat"])
-def test_a_dagnn_that_matlab_wrote_is_written_back_bit_for_bit(data_dir, tmp_path, name):
+def test_a_dagnn_that_matlab_wrote_is_written_back_bit_for_bit(data_dir, tmp_path, name, version):
     path = data_dir / "networks" / name
-    netfile.save(quietly(path), tmp_path / "again.mat")
+    netfile.save(quietly(path), tmp_path / "again.mat", version=version)
     written = matfile.read(path)
     struct = written.get("net", written)
     again = matfile.read(tmp_path / "again.mat")
-    if name == "mnist_dagnn.mat":  # its release's Loss had no such property
-        assert again["layers"].records[-1]["block"].pop("ignoreAverage") == np.array([[False]])
-    assert list(again) == list(struct)
-    for part in struct:
-        assert same(again[part], struct[part]), part
+    assert set(again) == set(struct)
+    assert [line for part in struct for line in differences(again[part], struct[part], part)] == []
 
 
-@pytest.mark.parametrize("release", ["beta18", "beta20", "beta23", "beta25", "master"])
-def test_a_dagnn_of_any_release_is_written_back_with_the_same_properties(tmp_path, release):
+RELEASES = ["beta18", "beta20", "beta23", "beta25", "master"]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_dagnn_of_any_release_is_written_back_bit_for_bit_with_that_releases_properties(tmp_path, release):
     path = golden_file(f"releases/{release}/net-epoch-2.mat")
-    struct = matfile.read(path)["net"]
     netfile.save(netfile.load(path), tmp_path / "again.mat")
-    again = matfile.read(tmp_path / "again.mat")
-    assert same(again["params"], struct["params"])
-    assert same(again["vars"], struct["vars"])
-    assert same(again["meta"], struct["meta"])
-    for ours, theirs in zip(again["layers"], struct["layers"], strict=True):
-        # Octave, which wrote these, sorts the properties; newer releases have more of them
-        assert {k: ours["block"][k] for k in theirs["block"]}.keys() == theirs["block"].keys()
-        assert all(same(ours["block"][k], v) for k, v in theirs["block"].items())
-        if release in ("beta25", "master"):
-            assert len(ours["block"]) == len(theirs["block"])
+    assert differences(matfile.read(tmp_path / "again.mat"), matfile.read(path)["net"]) == []
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_new_network_is_written_for_a_release_with_the_properties_that_this_release_writes(tmp_path, release):
+    theirs = matfile.read(golden_file(f"releases/{release}/net-epoch-2.mat"))["net"]["layers"]
+    net = netfile.load(golden_file("releases/beta25/net-epoch-2.mat"))
+    for record in net.layers.values():
+        record.in_file = {}
+        if isinstance(record.block, loss.Loss):
+            record.block.normalise = release == "master"
+        if isinstance(record.block, bnorm.BatchNorm):
+            record.block.epsilon = {"beta18": 1e-3, "beta20": 1e-4}.get(release, 1e-5)
+    netfile.save(net, tmp_path / "a.mat", release=release)
+    for ours, right in zip(matfile.read(tmp_path / "a.mat")["layers"], theirs, strict=True):
+        assert ours["type"] == right["type"]
+        assert {n: ours["block"][n] for n in sorted(ours["block"])}.keys() == right["block"].keys()  # Octave sorts them
+        assert all(same(ours["block"][name], value) for name, value in right["block"].items())
+
+
+def test_a_file_of_an_old_release_gets_the_properties_of_the_release_that_is_asked_for(tmp_path):
+    net = netfile.load(golden_file("releases/beta18/net-epoch-2.mat"))
+    netfile.save(net, tmp_path / "a.mat", release="beta25")
+    blocks = {record["name"]: record["block"] for record in matfile.read(tmp_path / "a.mat")["layers"]}
+    assert list(blocks["bn1"]) == ["numChannels", "epsilon", "opts"]
+    assert same(blocks["bn1"]["epsilon"], np.array([[1e-3]]))
+    assert same(blocks["conv1"]["dilate"], np.ones((1, 2)))
+
+
+def test_what_a_release_cannot_run_is_refused_with_the_layer_and_the_release_that_can(net, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"layer 'bn1'\.block\.epsilon: beta18 does not know it .* 0\.001; beta20 is right"
+    ):
+        netfile.save(net, tmp_path / "a.mat", release="beta18")
+    with pytest.raises(ValueError, match="release: it is 'beta17'; beta18, beta20, beta23, beta25, master are right"):
+        netfile.save(net, tmp_path / "a.mat", release="beta17")
+    assert not list(tmp_path.iterdir())
 
 
 def test_batch_normalisation_without_epsilon_is_beta18s(tmp_path):
@@ -152,6 +180,111 @@ def test_load_of_save_is_the_identity(net, tmp_path):
         assert same(other.value, param.value)
     assert [v.precious for v in again.vars.values()] == [v.precious for v in net.vars.values()]
     assert same(again.meta, written({"meta": net.meta})["meta"])
+
+
+ODD = {  # what a file may hold that means the same as what is written otherwise: (part, record, field, value)
+    "a pad of integers": ("layers", 0, "pad", np.array([[1, 0, 1, 2]], np.int32)),
+    "a pad that stands upright": ("layers", 0, "pad", np.array([[1.0], [0], [1], [2]])),
+    "a flag that is a double": ("layers", 0, "hasBias", np.ones((1, 1))),
+    "no options, as []": ("layers", 8, "opts", np.zeros((0, 0))),
+    "no options, as a 1x0 cell": ("layers", 0, "opts", np.empty((1, 0), object)),
+    "options that stand upright": ("layers", 8, "opts", matvalues.row(["threshold", np.ones((1, 1), np.float32)]).T),
+    "a leak in single": ("layers", 2, "leak", np.array([[0.1]], np.float32)),
+    "no number of channels": ("layers", 1, "numChannels", np.zeros((0, 0))),
+    "a rate in single": ("params", 1, "learningRate", np.array([[0.1]], np.float32)),
+    "a decay that is a flag": ("params", 1, "weightDecay", np.array([[True]])),
+    "no value, in single": ("params", 3, "value", np.zeros((0, 1), np.float32)),
+    "precious as a double": ("vars", 2, "precious", np.ones((1, 1))),
+    "no parameters, as a 1x0 cell": ("layers", 2, "params", np.empty((1, 0), object)),
+    "inputs that stand upright": ("layers", 6, "inputs", matvalues.row(["x5", "x6"]).T),
+    "no block, as []": ("layers", 7, "block", np.zeros((0, 0))),
+    "a property of 2015": ("layers", 6, "numInputs", np.full((1, 1), 2.0)),
+}
+
+
+@pytest.mark.parametrize("oddity", ODD)
+def test_what_means_the_same_is_written_back_as_it_stood_in_the_file(net, tmp_path, oddity):
+    struct = written(struct_of(net))
+    part, i, field, value = ODD[oddity]
+    record = struct[part].records[i]
+    (record if field in record else record["block"])[field] = value
+    matfile.write(tmp_path / "odd.mat", struct)
+    again = netfile.load(tmp_path / "odd.mat")
+    assert differences(written(netfile.to_struct(again)), struct) == []
+    assert differences(written(netfile.to_struct(copy.deepcopy(again))), struct) == []
+
+
+def test_what_was_changed_since_loading_is_written_and_the_rest_as_it_stood(net, tmp_path):
+    struct = written(struct_of(net))
+    first = struct["layers"].records[0]["block"]
+    first["pad"], first["stride"] = first["pad"].astype(np.int32), first["stride"].astype(np.int32)
+    struct["params"].records[0]["learningRate"] = np.array([[0.1]], np.float32)
+    del struct["layers"].records[8]["block"]["ignoreAverage"]
+    matfile.write(tmp_path / "a.mat", struct)
+    again = netfile.load(tmp_path / "a.mat")
+    again.layers["conv1"].block.pad = [2, 2, 2, 2]
+    again.params["conv1f"].learning_rate = 0.5
+    again.vars["x1"].precious = True
+    again.layers["objective"].block.ignore_average = True
+    again.set_layer_inputs("sum", ["x7", "x5"])
+    assert differences(written(netfile.to_struct(again)), struct) == [
+        "vars(2).precious: other elements",
+        "params(1).learningRate: ndarray float64 (1, 1), not ndarray float32 (1, 1)",
+        "layers(1).block.pad: ndarray float64 (1, 4), not ndarray int32 (1, 4)",
+        "layers(8).inputs{2}: 'x5', not 'x7'",
+        "layers(9).block: a struct with ['loss', 'opts', 'ignoreAverage'], not a struct with ['loss', 'opts']",
+    ]
+
+
+def test_the_order_of_variables_and_parameters_is_the_files(net, tmp_path):
+    net.rename_var("x5", "first_of_all")
+    struct = written(struct_of(net))
+    for part in ("vars", "params"):
+        struct[part].records.reverse()
+    matfile.write(tmp_path / "a.mat", struct)
+    again = netfile.load(tmp_path / "a.mat")
+    assert list(again.params) == list(net.params)[::-1]
+    assert differences(written(netfile.to_struct(again)), struct) == []
+
+
+@pytest.mark.parametrize("meta", [{}, np.zeros((0, 0)), matvalues.StructArray((), (1, 0), []), everything()])
+@pytest.mark.parametrize("version", ["7", "7.3"])
+def test_meta_of_any_content_comes_back(net, tmp_path, meta, version):
+    struct = written(struct_of(net)) | {"meta": meta}
+    matfile.write(tmp_path / "a.mat", struct)
+    netfile.save(netfile.load(tmp_path / "a.mat"), tmp_path / "b.mat", version=version)
+    assert differences(matfile.read(tmp_path / "b.mat")["meta"], meta) == []
+
+
+def test_a_method_of_training_that_the_block_does_not_set_is_kept(net, tmp_path):
+    netfile.save(net, tmp_path / "a.mat")
+    assert "trainMethod" not in matfile.read(tmp_path / "a.mat")["params"].fields  # MatConvNet's own files have none
+    net.params["bn1x"].train_method, net.params["conv1f"].train_method = "gradient", "average"
+    netfile.save(net, tmp_path / "a.mat")
+    again = netfile.load(tmp_path / "a.mat")
+    assert [p.train_method for p in again.params.values()] == [p.train_method for p in net.params.values()]
+
+
+@pytest.mark.parametrize("version", ["7", "7.3"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: vgg16.vgg16(width=1 / 64),
+        lambda: fcn.fcn8s(fcn.fcn16s(fcn.fcn32s(vgg16.vgg16(width=1 / 64), 3))),
+        lambda: lesion_fcn.lesion_fcn(vgg16.vgg16(width=1 / 64), fc_width=8),
+    ],
+    ids=["vgg16", "fcn", "lesion_fcn"],
+)
+def test_a_network_built_here_is_the_same_after_saving_and_loading(tmp_path, rng, make, version):
+    net = make()
+    net.init_params(rng)
+    netfile.save(net, tmp_path / "a.mat", version=version)
+    again = netfile.load(tmp_path / "a.mat")
+    assert list(again.layers.items()) == list(net.layers.items())
+    assert list(again.vars) == list(net.vars)
+    assert differences(written(netfile.to_struct(again)), written(netfile.to_struct(net))) == []
+    for name, param in net.params.items():
+        assert again.params[name].value.shape == param.value.shape, name
 
 
 def test_a_loaded_net_computes_what_the_saved_one_computes(net, tmp_path, rng):

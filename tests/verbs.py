@@ -8,7 +8,7 @@ from dagnet.data import phantom
 from dagnet.files import netfile
 from dagnet.models import lesion_fcn
 from dagnet.tools import command
-from tests.test_matfile import object_file
+from tests.values import object_file
 
 Result = tuple[int, str, str]  # exit code, what was written to stdout and to stderr
 

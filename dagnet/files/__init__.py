@@ -10,5 +10,6 @@ from . import level5writer as level5writer
 from . import matfile as matfile
 from . import matvalues as matvalues
 from . import netfile as netfile
+from . import releases as releases
 from . import simplenn as simplenn
 from . import writable as writable

@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import scipy.sparse
@@ -28,6 +28,7 @@ MATRIX, COMPRESSED, UTF8, UTF32 = 14, 15, 16, 18
 CELL, STRUCT, OBJECT, CHAR, SPARSE, FUNCTION, OPAQUE = 1, 2, 3, 4, 5, 16, 17  # classes of arrays (mx...)
 NUMERIC = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 LOGICAL, COMPLEX = 0x200, 0x800
+Order = Literal["<", ">"]  # of a number's bytes
 
 
 def read(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def read(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
     """
     variables = {}
     with path.open("rb") as file:
-        order = "<" if file.read(HEADER)[-2:] == b"IM" else ">"
+        order: Order = "<" if file.read(HEADER)[-2:] == b"IM" else ">"
         for kind, size in _elements(file, order, path.stat().st_size):
             source = _Unpacked(file, size, order) if kind == COMPRESSED else _Plain(file, size, order)
             if kind == COMPRESSED:
@@ -52,7 +53,7 @@ def read(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
     return variables
 
 
-def _elements(file: BinaryIO, order: str, size: int) -> Iterator[tuple[int, int]]:
+def _elements(file: BinaryIO, order: Order, size: int) -> Iterator[tuple[int, int]]:
     """Type and size of each element, the file standing at its data; their sizes must lead exactly to the file's end."""
     at = HEADER
     while at < size or at == HEADER:
@@ -70,7 +71,7 @@ def _elements(file: BinaryIO, order: str, size: int) -> Iterator[tuple[int, int]
 class _Plain:
     """Bytes of a file, `left` of them."""
 
-    def __init__(self, file: BinaryIO, size: int, order: str) -> None:
+    def __init__(self, file: BinaryIO, size: int, order: Order) -> None:
         self._file, self._packed, self.left = file, size, size
         self._buffer, self._at = b"", 0
         self.tag = struct.Struct(order + "II")
@@ -109,7 +110,7 @@ class _Plain:
 class _Unpacked(_Plain):
     """Bytes of a zlib stream, unpacked as they are asked for, so that a large array is held once."""
 
-    def __init__(self, file: BinaryIO, size: int, order: str) -> None:
+    def __init__(self, file: BinaryIO, size: int, order: Order) -> None:
         super().__init__(file, size, order)
         self._stream = zlib.decompressobj()
         self.left = 8  # the tag of the one element inside, which tells how many bytes follow

@@ -2,24 +2,40 @@
 
 A file holds a DagNN or a SimpleNN, in a variable `net` or field by field at its top level. A block that the catalogue does
 not know is kept as it is (catalogue.Unknown) and named in a warning.
+What a file says is kept beside what it means (`in_file` of layers, variables, parameters): what nobody changed is written
+back as it stood there, in its class and shape, and a property that the file's release did not have stays absent. So a
+file goes back into the release that it came from, whose loading refuses properties that it does not know.
 Source    matlab/+dagnn/@DagNN/loadobj.m, saveobj.m of 1.0-beta25
 """
 
+import copy
 import inspect
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dagnet.dagnn import DagNN
-from dagnet.graph import LayerRecord
+from dagnet.graph import LayerRecord, Param, Table, Var
 from dagnet.layers import block, catalogue
 from dagnet.simplenn import SimpleNN
 
-from . import fields, matfile, matvalues, simplenn
+from . import fields, matfile, matvalues, releases, simplenn, writable
 
+PARAM = ("name", "value", "learningRate", "weightDecay")  # the fields of a parameter, in MATLAB's order
 PARTS = ("vars", "params", "layers", "meta")  # of a DagNN, in the order in which MATLAB writes them
+
+# What the fields of layers, variables and parameters mean here.
+MEANINGS: dict[str, Callable[[Any], Any]] = {
+    "inputs": matvalues.items,
+    "outputs": matvalues.items,
+    "params": matvalues.items,
+    "precious": lambda value: bool(np.any(value)),
+    "learningRate": lambda value: float(np.ravel(value)[0]),
+    "weightDecay": lambda value: float(np.ravel(value)[0]),
+    "value": lambda value: None,  # of a parameter's value only an empty one is kept
+}
 
 # MatConvNet's pooling has this property from its base class, and no use for it.
 POOLING_DILATE = [1, 1]
@@ -49,14 +65,24 @@ def load_simplenn(path: str | os.PathLike) -> SimpleNN:
     return simplenn.tidy(struct, str(path))
 
 
-def save(net: DagNN | SimpleNN, path: str | os.PathLike) -> None:
+def save(
+    net: DagNN | SimpleNN,
+    path: str | os.PathLike,
+    *,
+    version: matfile.Version | None = None,
+    release: str | None = None,
+) -> None:
     """Saves the network so that MATLAB gives it back; the old file stays until the new one is whole.
 
     A DagNN comes back by dagnn.DagNN.loadobj(load(path)), a SimpleNN by load(path) alone.
-    Raises OSError where path cannot be written, ValueError where a block's class is not registered, and for what a .mat file
-    cannot hold, such as what only MATLAB can write in a kept unknown block.
+    version   of the MAT-file: "7", or "7.3", which it is by itself where the parameters take more than 2 GB
+    release   of MatConvNet, one of releases.RELEASES, that shall load the DagNN: its properties are written and no later
+              ones. Default: those that the network's own file had, and of a new network beta25's
+    Raises OSError where path cannot be written, ValueError where a block's class is not registered, for a block that the
+    release could not run, and for what a .mat file cannot hold, such as what only MATLAB can write in a kept unknown block.
     """
-    matfile.write(path, simplenn.to_struct(net) if isinstance(net, SimpleNN) else to_struct(net))
+    struct = simplenn.to_struct(net) if isinstance(net, SimpleNN) else to_struct(net, release)
+    matfile.write(path, struct, version)
 
 
 def from_struct(struct: Any, where: str = "net", canonical_names: bool = False) -> DagNN:
@@ -76,44 +102,53 @@ def from_struct(struct: Any, where: str = "net", canonical_names: bool = False) 
         _set_param(net, record, f"{where}: params({i + 1})")
     fields.pad_filters(net)
     for i, record in enumerate(_records(struct, "vars", where)):
-        if _field(record, "name", f"{where}: vars({i + 1})") in net.vars and "precious" in record:
-            net.vars[record["name"]].precious = bool(np.any(record["precious"]))
+        if _field(record, "name", f"{where}: vars({i + 1})") in net.vars:
+            _set_var(net.vars[record["name"]], record)
+    for table, part in ((net.vars, "vars"), (net.params, "params")):
+        _order(table, [record["name"] for record in _records(struct, part, where)])
     net.meta = fields.meta_of(struct, where)
+    if "meta" in struct and not net.meta:
+        net.in_file["meta"] = struct["meta"]
     fields.warn_of_unknown(net, where)
     return net
 
 
-def to_struct(net: DagNN) -> dict[str, Any]:
+def to_struct(net: DagNN, release: str | None = None) -> dict[str, Any]:
     """The struct that MATLAB's net.saveobj() gives, in matvalues' terms; values come from the GPU where they are there.
 
-    Raises ValueError, naming the layer, for a block whose class is not registered.
+    release as in save. Raises ValueError, naming the layer, for a block whose class is not registered, and for one that the
+    release could not run.
     """
-    variables = [{"name": v.name, "precious": v.precious} for v in net.vars.values()]
+    releases.check(release)
+    variables = [{"name": v.name, "precious": _as_in_file(v, "precious", v.precious)} for v in net.vars.values()]
     params = [
         {
             "name": p.name,
-            "value": fields.column(p.value),
-            "learningRate": float(p.learning_rate),
-            "weightDecay": float(p.weight_decay),
+            "value": _as_in_file(p, "value", None) if p.value is None else fields.column(p.value),
+            "learningRate": _as_in_file(p, "learningRate", float(p.learning_rate)),
+            "weightDecay": _as_in_file(p, "weightDecay", float(p.weight_decay)),
         }
         for p in net.params.values()
     ]
+    methods = {p.name: p.train_method for p in net.params.values()}
+    if methods != _attached_methods(net):  # else MatConvNet's loading finds them without it
+        params = [record | {"trainMethod": methods[record["name"]]} for record in params]
     layers = [
         {
             "name": record.name,
             "type": _type_of(record),
-            "inputs": matvalues.row(record.inputs),
-            "outputs": matvalues.row(record.outputs),
-            "params": matvalues.row(record.params),
-            "block": _properties(record.block),
+            "inputs": _as_in_file(record, "inputs", record.inputs),
+            "outputs": _as_in_file(record, "outputs", record.outputs),
+            "params": _as_in_file(record, "params", record.params),
+            "block": _properties(record, release),
         }
         for record in net.layers.values()
     ]
     return {
         "vars": matvalues.struct_array(("name", "precious"), variables),
-        "params": matvalues.struct_array(("name", "value", "learningRate", "weightDecay"), params),
+        "params": matvalues.struct_array(tuple(params[0]) if params else PARAM, params),
         "layers": matvalues.struct_array(("name", "type", "inputs", "outputs", "params", "block"), layers),
-        "meta": fields.to_matlab(net.meta) if net.meta else np.zeros((0, 0)),  # as in a DagNN that nobody gave any
+        "meta": fields.to_matlab(net.meta or net.in_file.get("meta")),  # [] in a DagNN that nobody gave any
     }
 
 
@@ -192,6 +227,7 @@ def _add_layer(net: DagNN, record: dict[str, Any], where: str) -> None:
         net.add_layer(name, layer, *(_names(record, field, where) for field in ("inputs", "outputs", "params")))
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
+    net.layers[name].in_file = record
 
 
 def _adapted(matlab_type: str, properties: dict[str, Any], where: str) -> dict[str, Any]:
@@ -211,8 +247,48 @@ def _type_of(record: LayerRecord) -> str:
         raise ValueError(f"layer '{record.name}' cannot be saved: {error}") from error
 
 
-def _properties(layer: block.Layer) -> dict[str, Any]:
-    """The block's properties as its file has them: a class's own ones first, then those of its base classes."""
+def _as_in_file(entry: LayerRecord | Var | Param, field: str, now: Any) -> Any:
+    """A field as its file had it, in class and shape, where it still means the same, else as MATLAB would hold it."""
+    read = entry.in_file.get(field)
+    return read if read is not None and MEANINGS[field](read) == now else fields.to_matlab(now)
+
+
+def _attached_methods(net: DagNN) -> dict[str, str]:
+    """By parameter, the train_method that the blocks give it."""
+    fresh = {name: Param(name) for name in net.params}
+    for record in net.layers.values():
+        copy.copy(record.block).attach([fresh[name] for name in record.params])
+    return {name: param.train_method for name, param in fresh.items()}
+
+
+def _properties(record: LayerRecord, release: str | None) -> Any:
+    """A block's properties: as they stood in its file where nobody changed them, and those that are new."""
+    matlab_type, now, read = _type_of(record), _today(record.block), record.in_file.get("block", {})
+    where = f"layer '{record.name}'.block"
+    if isinstance(record.block, catalogue.Unknown) or matlab_type != record.in_file.get("type"):
+        properties = now
+    else:
+        given = read if isinstance(read, dict) else {}
+        then = _today(fields.make_block(matlab_type, _adapted(matlab_type, given, where), where))
+        new = {name: value for name, value in now.items() if name not in then or not _alike(value, then[name])}
+        properties = {n: new.get(n, v) for n, v in given.items() if n in now or n not in then} | new
+        properties = (
+            properties if release is None else properties | {n: v for n, v in now.items() if n not in properties}
+        )
+    if release is not None:
+        properties = releases.known_to(release, matlab_type, properties, where)
+    return properties if properties or isinstance(read, dict) else read
+
+
+def _alike(a: Any, b: Any) -> bool:
+    try:
+        return writable.same(a, b)
+    except ValueError:  # MATLAB cannot hold one of them, which to write it will say
+        return False
+
+
+def _today(layer: block.Layer) -> dict[str, Any]:
+    """The block's properties as beta25 writes them: a class's own ones first, then those of its base classes."""
     properties = catalogue.to_matlab(layer)
     if isinstance(layer, catalogue.Unknown):
         return properties
@@ -228,6 +304,19 @@ def _properties(layer: block.Layer) -> dict[str, Any]:
     return {name: fields.to_matlab(properties[name]) for name in sorted(properties, key=lambda n: own.get(n, 0))}
 
 
+def _set_var(var: Var, record: dict[str, Any]) -> None:
+    var.in_file = record
+    if "precious" in record:
+        var.precious = MEANINGS["precious"](record["precious"])
+
+
+def _order(table: Table, names: Sequence[str]) -> None:
+    """Gives the entries the order of the names; those that are not among them come last."""
+    entries = {name: table[name] for name in dict.fromkeys([*names, *table]) if name in table}
+    table.clear()
+    table.update(entries)
+
+
 def _set_param(net: DagNN, record: dict[str, Any], where: str) -> None:
     name = _field(record, "name", where)
     if name not in net.params:  # no layer uses it: MatConvNet drops it too
@@ -236,10 +325,11 @@ def _set_param(net: DagNN, record: dict[str, Any], where: str) -> None:
     where = f"{where} '{name}'"
     if "value" in record:
         param.value = fields.parameter(record["value"], f"{where}.value")
+    param.in_file = {field: value for field, value in record.items() if field != "value" or param.value is None}
     for field, ours in (("learningRate", "learning_rate"), ("weightDecay", "weight_decay")):
         if field in record:
             if np.size(record[field]) != 1:
                 raise ValueError(f"{where}.{field} is {matvalues.describe(record[field])}; one number is right")
-            setattr(param, ours, float(np.ravel(record[field])[0]))
+            setattr(param, ours, MEANINGS[field](record[field]))
     if isinstance(record.get("trainMethod"), str):
         param.train_method = record["trainMethod"]

@@ -57,6 +57,23 @@ def check(variables: Mapping[str, Any]) -> None:
         _check(value, name)
 
 
+def same(a: Any, b: Any) -> bool:
+    """Whether two values would be written alike: class, shape, fields and their order, and every bit."""
+    if isinstance(a, matvalues.Foreign) or isinstance(b, matvalues.Foreign):
+        return a == b
+    (kind, a), (other, b) = form(a, "a value"), form(b, "a value")
+    if kind != other or shape(a.shape) != shape(b.shape):
+        return False
+    if kind == "struct":
+        pairs = zip(a.records, b.records, strict=True)
+        return a.fields == b.fields and all(same(x[f], y[f]) for x, y in pairs for f in a.fields)
+    if kind == "cell":
+        return all(same(x, y) for x, y in zip(a.flat, b.flat, strict=True))
+    if kind == "sparse":
+        return all(same(getattr(a, part), getattr(b, part)) for part in ("indptr", "indices", "data"))
+    return a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
 def check_name(name: Any, what: str) -> None:
     """Raises ValueError for a name that MATLAB would not accept."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
