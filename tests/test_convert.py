@@ -9,7 +9,7 @@ import scipy.io
 
 from dagnet.files import checkpoint, matfile, netfile
 from dagnet.models import vgg16
-from tests.test_simplenn import CONV, LOSS, POOL, chain
+from tests.test_files_simplenn import CONV, LOSS, POOL, chain
 from tests.verbs import SPOILED_NETS, call, refused, segmenting_net
 
 
