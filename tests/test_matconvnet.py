@@ -10,6 +10,7 @@ from dagnet import matconvnet, summary
 from dagnet.files import netfile
 from dagnet.layers import array, catalogue, conv, loss
 from dagnet.matconvnet import (
+    cnn_train_dag,
     dagnn,
     release,
     rng,
@@ -24,8 +25,13 @@ from dagnet.matconvnet import (
     vl_nnrelu,
     vl_nnsoftmax,
     vl_nnsoftmaxloss,
+    vl_simplenn,
+    vl_simplenn_display,
+    vl_simplenn_move,
+    vl_simplenn_tidy,
 )
 from dagnet.matconvnet.dagnn import isa
+from dagnet.training import trainer
 from tests import recorded
 from tests import test_golden as golden
 from tests.conftest import golden_root
@@ -107,6 +113,13 @@ def test_the_call_of_matlab_gives_matconvnets_numbers(file, number, xp):
             assert value.size == 0, name
         else:
             golden.assert_agrees(ours[name], value, golden.tolerance_of(case, name), name)
+
+
+def test_every_operator_of_the_golden_files_has_its_function():
+    operators = {
+        case.op for path in golden_root().glob("master/ops_*.mat") for case in golden.cases(f"master/{path.name}")
+    }
+    assert not [op for op in operators if not hasattr(matconvnet, op)]
 
 
 # -- call forms
@@ -408,3 +421,122 @@ def test_every_block_of_the_catalogue_has_its_constructor():
         dagnn.ReLU("leek", 1)
     with pytest.raises(AttributeError, match="dagnn: there is no Convolution; DagNN or one of"):
         dagnn.Convolution
+
+
+def test_a_batch_normalisation_starts_as_in_the_release():
+    found = {}
+    for name in ("beta18", "beta20", "beta25"):
+        with release(name):
+            net = dagnn.DagNN()
+            net.addLayer("bn", dagnn.BatchNorm("numChannels", 2), "x", "y", ["g", "b", "m"])
+            found[name] = (net.layers(1).block.epsilon, net.params(3).learningRate)
+    assert found == {"beta18": (1e-3, 1), "beta20": (1e-4, 0.01), "beta25": (1e-5, 0.1)}
+    assert dagnn.BatchNorm("epsilon", 0.5).epsilon == 0.5
+
+
+# -- cnn_train_dag
+
+
+def imdb():
+    data, labels = batch()
+    return {"images": {"data": data, "label": np.maximum(labels, 1), "set": np.array([[1.0, 2.0, 1.0]])}}
+
+
+def get_batch(imdb, indices):
+    images = imdb["images"]
+    return ["input", images["data"][..., indices], "label", images["label"][..., indices]]
+
+
+def test_cnn_train_dag_trains_as_the_trainer_does(net, tmp_path):
+    plain = netfile.from_struct(net.saveobj())
+    options = [
+        "expDir",
+        tmp_path / "a",
+        "batchSize",
+        2,
+        "numEpochs",
+        2,
+        {"learningRate": [0.1, 0.01]},
+        "weightdecay",
+        0,
+    ]
+    trained, stats = cnn_train_dag(net, imdb(), get_batch, *options, plotStatistics=False)
+    assert trained is net
+    wanted = trainer.train(
+        plain,
+        lambda indices: matconvnet.dagnn.as_dict("", get_batch(imdb(), indices)),
+        train=[0, 2],
+        val=[1],
+        exp_dir=tmp_path / "b",
+        batch_size=2,
+        num_epochs=2,
+        learning_rate=[0.1, 0.01],
+        weight_decay=0,
+        plot_statistics=False,
+    )
+    for name, param in plain.params.items():
+        np.testing.assert_array_equal(net.params[name].value, param.value)
+    assert [r["objective"] for r in stats["val"]] == [r["objective"] for r in wanted["val"]]
+
+
+def test_an_epoch_ends_with_the_users_function_and_statistics(net, tmp_path):
+    seen = []
+
+    def after(net, params, state):
+        seen.append((params["epoch"], params["batchSize"], len(state["stats"]["train"])))
+        return 0 if params["epoch"] == 2 else []
+
+    options = ["expDir", tmp_path, "batchSize", 3, "train", [0.0, 1.0], "val", np.nan, "numEpochs", 5]
+    options += ["postEpochFn", after, "extractStatsFn", lambda stats, net: {**stats, "layers": len(net.layers)}]
+    _, stats = cnn_train_dag(net, imdb(), get_batch, *options, "plotStatistics", False)
+    assert seen == [(1, 3, 1), (2, 3, 2)]
+    assert [r["layers"] for r in stats["train"]] == [4, 4]
+    assert stats["train"][0]["num"] == 2 and not stats["val"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["batchsiz", 3], "cnn_train_dag: it has no option 'batchsiz'; one of expDir, continue, batchSize"),
+        (["gpus", [1, 2]], "cnn_train_dag: gpus names 2 GPUs; one, or none, is right"),
+        (["derOutputs", ["objective"]], "cnn_train_dag: derOutputs: it is given a list of 1"),
+        (["train", np.nan], "train: there is no image to train on"),
+    ],
+)
+def test_a_wrong_option_of_the_training_is_named(net, tmp_path, options, says):
+    with pytest.raises(ValueError, match=says):
+        cnn_train_dag(net, imdb(), get_batch, "expDir", tmp_path, *options)
+
+
+# -- SimpleNN
+
+
+def chain():
+    rng = np.random.default_rng(2)
+    weights = [rng.standard_normal((3, 3, 2, 3)).astype(np.float32), np.zeros((3, 1), np.float32)]
+    layers = [{"type": "conv", "weights": weights}, {"type": "dropout"}, {"type": "softmaxloss"}]
+    return {"layers": layers, "meta": {}}
+
+
+def test_vl_simplenn_runs_forward_and_back_by_matlabs_call():
+    net = vl_simplenn_tidy(chain())
+    x, _ = batch()
+    net.layers[-1]["class"] = np.ones((1, 1, 1, 3), np.float32)
+    res = vl_simplenn(net, x, 1, [], "mode", "test", "conserveMemory", False)
+    y = vl_nnconv(x, *net.layers[0]["weights"])
+    np.testing.assert_array_equal(res[1].x, y)
+    assert res[-1].x == vl_nnsoftmaxloss(y, net.layers[-1]["class"])
+    np.testing.assert_array_equal(res[2].dzdx, vl_nnsoftmaxloss(y, net.layers[-1]["class"], 1))
+    again = vl_simplenn(
+        net, x, 1, res, "skipForward", True, "accumulate", True, "mode", "test", "backPropDepth", np.inf
+    )
+    np.testing.assert_allclose(again[0].dzdw[0], 2 * vl_simplenn(net, x, 1, mode="test")[0].dzdw[0], rtol=1e-6)
+    with release("master"):
+        assert vl_simplenn_tidy(chain()).normalise
+    assert vl_simplenn_move(net, "cpu") is net
+
+
+def test_vl_simplenn_display_prints_what_the_summary_says(capsys):
+    vl_simplenn_display(chain(), "inputSize", [5, 4, 2], "batchSize", 3)
+    printed = capsys.readouterr().out
+    assert printed == summary.display(vl_simplenn_tidy(chain()), input_size=[5, 4, 2], batch_size=3) + "\n"

@@ -33,3 +33,12 @@ from .functions import vl_nnsoftmax as vl_nnsoftmax
 from .functions import vl_nnsoftmaxloss as vl_nnsoftmaxloss
 from .functions import vl_nnspnorm as vl_nnspnorm
 from .functions import vl_taccum as vl_taccum
+from .simple import vl_simplenn as vl_simplenn
+from .simple import vl_simplenn_display as vl_simplenn_display
+from .simple import vl_simplenn_move as vl_simplenn_move
+from .simple import vl_simplenn_tidy as vl_simplenn_tidy
+from .training import cnn_train_dag as cnn_train_dag
+
+# matconvnet-fcn's blocks, which have no package before their names.
+SegmentationAccuracy = dagnn.constructor("SegmentationAccuracy")
+SegmentationLoss = dagnn.constructor("SegmentationLoss")

@@ -21,7 +21,8 @@ import dagnet
 from dagnet import summary
 from dagnet.files import netfile, simplenn
 from dagnet.graph import LayerRecord, Param, Var
-from dagnet.layers import block, catalogue, geometry
+from dagnet.layers import block, bnorm, catalogue, geometry
+from dagnet.simplenn import SimpleNN
 from dagnet.training import profile
 
 from .calling import current_release, pairs, stream
@@ -84,7 +85,9 @@ class DagNN(dagnet.DagNN):
     def add_layer(self, name: str, block: Any, inputs: Names, outputs: Names, params: Names = ()) -> None:
         """As in dagnet.DagNN; the block may come from a constructor of this module."""
         super().add_layer(name, bare(block), inputs, outputs, params)
-        profile.apply(self, current_release().name)
+        release = profile.apply(self, current_release().name)
+        if isinstance(bare(block), bnorm.BatchNorm):
+            self.params[params[2]].learning_rate = release.moments_rate
 
     def addLayer(self, name: str, block: Any, inputs: Names, outputs: Names, params: Names = (), *options: Any) -> None:
         """add_layer. The option skipRebuild has no effect: the order is made anew with each layer."""
@@ -203,10 +206,10 @@ class DagNN(dagnet.DagNN):
         return cls._of(netfile.load(s) if isinstance(s, str | PathLike) else netfile.from_struct(s))
 
     @classmethod
-    def fromSimpleNN(cls, net: Mapping[str, Any], *options: Any) -> "DagNN":
-        """simplenn.from_simplenn, of a struct as vl_simplenn_tidy takes it; the option canonicalNames."""
+    def fromSimpleNN(cls, net: SimpleNN | dict[str, Any], *options: Any) -> "DagNN":
+        """The net of a SimpleNN, or of a struct as vl_simplenn_tidy takes it; the option canonicalNames."""
         chosen = pairs("fromSimpleNN", options, {"canonicalNames": False})
-        return cls._of(simplenn.from_simplenn(dict(net), bool(chosen.get("canonicalNames"))))
+        return cls._of(simplenn.from_simplenn(net, bool(chosen.get("canonicalNames"))))
 
     @classmethod
     def _of(cls, net: dagnet.DagNN) -> "DagNN":
@@ -227,6 +230,8 @@ def constructor(matlab_type: str) -> Any:
 
     def make(*args: Any, **keywords: Any) -> View:
         given = pairs(matlab_type, [keywords, *args], {name: field.default for name, field in fields.items()})
+        if matlab_type == "dagnn.BatchNorm":
+            given = {"epsilon": current_release().epsilon} | given
         return View(catalogue.from_matlab(matlab_type, given))
 
     make.__name__ = make.__qualname__ = matlab_type

@@ -187,10 +187,19 @@ def vl_nnnoffset(x: Array, param: Numbers, dzdy: Array | None = None) -> Array:
 
 @matlab
 def vl_nnbnorm(
-    x: Array, g: Array, b: Array, dzdy: Array | None = None, *, epsilon: float = 1e-4, moments: Array | None = None
+    x: Array,
+    g: Array,
+    b: Array,
+    dzdy: Array | None = None,
+    *,
+    epsilon: float | None = None,
+    moments: Array | None = None,
 ) -> Any:
-    """[y, moments];  [dx, dg, db, moments] with dzdy. Moments are (C, 2): [mu sigma]."""
-    options: Options = {"epsilon": number(epsilon), "moments": moments}
+    """[y, moments];  [dx, dg, db, moments] with dzdy. Moments are (C, 2): [mu sigma]. epsilon is 1e-4: see release."""
+    options: Options = {
+        "epsilon": current_release().bnorm_epsilon if epsilon is None else number(epsilon),
+        "moments": moments,
+    }
     return bnorm.forward(x, g, b, **options) if dzdy is None else bnorm.backward(x, g, b, dzdy, **options)
 
 

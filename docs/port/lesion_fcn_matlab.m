@@ -1,6 +1,6 @@
 function [net, stats] = lesion_fcn_matlab(vggPath, imdb, varargin)
 % LESION_FCN_MATLAB  Trains the network of Qi et al. 2017 with MatConvNet 1.0-beta25
-% imdb.images has data (HxWx3xN), masks (HxWx1xN, 0 or 255), the mean colour (1x1x3), set (1xN)
+% imdb.images has data (HxWx3xN), masks (HxWx1xN, 0 or 255), the mean colour (1x1x3x1), set (1xN)
 
 opts.fcWidth = 4096 ;
 opts.train = struct('expDir', 'data/lesion_fcn', 'batchSize', 6, 'numEpochs', 20) ;

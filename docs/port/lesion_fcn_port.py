@@ -23,7 +23,7 @@ randn = default_rng(0).standard_normal
 
 def lesion_fcn_port(vggPath, imdb, *varargin):
     # LESION_FCN_PORT  Trains the network of Qi et al. 2017 as MatConvNet 1.0-beta25 does
-    # imdb["images"] has data (HxWx3xN), masks (HxWx1xN, 0 or 255), the mean colour (1x1x3x1), set (N)
+    # imdb["images"] has data (HxWx3xN), masks (HxWx1xN, 0 or 255), the mean colour (1x1x3x1), set (1xN)
 
     opts = {"fcWidth": 4096}
     opts["train"] = {"expDir": "data/lesion_fcn", "batchSize": 6, "numEpochs": 20}
@@ -107,7 +107,7 @@ def setFilters(net, names, filters, count, rate):
 
 def he(size):
     # He's deviation: activations keep their size through a ReLU
-    f = randn(size, single) * single(sqrt(2 / prod(size[0:3])))
+    f = randn(size, single) * sqrt(2 / prod(size[0:3]))
     return f
 
 

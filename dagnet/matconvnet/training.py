@@ -1,0 +1,131 @@
+"""MatConvNet's cnn_train_dag in its call form: options by name, with its names and defaults, over training.trainer.train.
+
+    net, stats = cnn_train_dag(net, imdb, getBatch, "expDir", "exp", "batchSize", 6, "learningRate", [1e-3, 1e-4])
+
+imdb        whatever getBatch reads; of it this file reads imdb["images"]["set"] alone: 1 to train, 2 to validate
+getBatch    getBatch(imdb, indices), which returns ["input", images, "label", labels], or a dict of them
+indices     count from 0, as NumPy does: those of the images whose set is 1 or 2, unless `train` and `val` say others
+stats       stats["train"][-1]["objective"] is MATLAB's stats.train(end).objective
+The release is the one in force (calling.release).
+Source    MatConvNet's examples/cnn_train_dag.m of 1.0-beta25
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import dagnet
+from dagnet.training import passes, trainer
+
+from .calling import current_release, is_empty, pairs
+from .dagnn import as_dict
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _or_none(value: Any) -> Any:
+    return None if is_empty(value) or (isinstance(value, float) and math.isinf(value)) else value
+
+
+def _objectives(value: Any) -> dict[str, Any]:
+    return as_dict("cnn_train_dag: derOutputs", value)
+
+
+def _statistics(function: Any) -> Callable[[dagnet.DagNN], passes.Record]:
+    """extractStatsFn(stats, net) as the trainer calls it."""
+    return passes.statistics if is_empty(function) else lambda net: function(passes.statistics(net), net)
+
+
+class Option(NamedTuple):
+    """An option of cnn_train_dag: its default there, what it is called here, how its value gets there, and what differs."""
+
+    default: Any
+    ours: str | None = None
+    convert: Callable[[Any], Any] = _same
+    note: str = ""
+
+
+OPTIONS = {
+    "expDir": Option("data/exp", "exp_dir"),
+    "continue": Option(
+        True, "resume", bool, "false: refused where expDir holds checkpoints, which MatConvNet overwrites"
+    ),
+    "batchSize": Option(256, "batch_size"),
+    "numSubBatches": Option(1, "num_sub_batches"),
+    "train": Option([], "train", note="indices count from 0"),
+    "val": Option([], "val", note="indices count from 0; NaN: none"),
+    "gpus": Option([], note="none, or one: net.move('gpu')"),
+    "prefetch": Option(False, note="no effect: getBatch is always called ahead, in a thread"),
+    "epochSize": Option(math.inf, "epoch_size", _or_none),
+    "numEpochs": Option(300, "num_epochs"),
+    "learningRate": Option(0.001, "learning_rate"),
+    "weightDecay": Option(0.0005, "weight_decay"),
+    "solver": Option([], "solver", _or_none, "'adam' in place of @solver.adam"),
+    "solverOpts": Option({}, "solver_opts"),
+    "momentum": Option(0.9, "momentum"),
+    "saveSolverState": Option(True, "save_solver_state", bool),
+    "nesterovUpdate": Option(False, "nesterov_update", bool),
+    "randomSeed": Option(0, "random_seed", note="the random numbers are not MATLAB's"),
+    "profile": Option(False, note="no effect: MATLAB's profiler; here `profile` is the release, see release()"),
+    "parameterServer": Option({}, note="no effect: for several GPUs"),
+    "derOutputs": Option(["objective", 1], "der_outputs", _objectives),
+    "extractStatsFn": Option([], "extract_stats", _statistics),
+    "plotStatistics": Option(True, "plot_statistics", bool),
+    "postEpochFn": Option([], "post_epoch", note="called as postEpochFn(net, params, state), which holds stats"),
+}
+
+
+def cnn_train_dag(
+    net: dagnet.DagNN, imdb: Any, getBatch: Callable[[Any, Any], Any], *args: Any, **keywords: Any
+) -> tuple[dagnet.DagNN, trainer.Stats]:
+    """Trains the net in place; [net, stats]. The options are those of OPTIONS, in any case, or dicts of them.
+
+    Raises ValueError for an unknown option, and what trainer.train raises.
+    """
+    defaults = {name: option.default for name, option in OPTIONS.items()}
+    opts = defaults | pairs("cnn_train_dag", [keywords, *args], defaults)
+    arguments = {o.ours: o.convert(opts[name]) for name, o in OPTIONS.items() if o.ours}
+    arguments["train"], arguments["val"] = images(opts["train"], imdb, 1), images(opts["val"], imdb, 2)
+    arguments["post_epoch"] = _post_epoch(opts, imdb, getBatch)
+    _use_gpus(net, opts["gpus"])
+    stats = trainer.train(
+        net,
+        lambda indices: as_dict("getBatch", getBatch(imdb, indices)),
+        profile=current_release().name,
+        **arguments,
+    )
+    return net, stats
+
+
+def images(chosen: Any, imdb: Any, number: int) -> np.ndarray:
+    """The indices given, none for NaN, or for [] those of the images of that set of the imdb."""
+    if is_empty(chosen):
+        return np.flatnonzero(np.ravel(imdb["images"]["set"]) == number)
+    indices = np.ravel(chosen)
+    if indices.dtype.kind == "f" and np.isnan(indices).all():
+        return np.zeros(0, int)
+    return indices.astype(int) if indices.dtype.kind == "f" and (indices % 1 == 0).all() else indices
+
+
+def _use_gpus(net: dagnet.DagNN, gpus: Any) -> None:
+    count = np.size(gpus)
+    if count > 1:
+        raise ValueError(f"cnn_train_dag: gpus names {count} GPUs; one, or none, is right")
+    if count:
+        net.move("gpu")
+
+
+def _post_epoch(opts: Mapping[str, Any], imdb: Any, getBatch: Callable) -> Callable | None:
+    """postEpochFn(net, params, state) as the trainer calls it: params are the options, with epoch, imdb and getBatch."""
+    function = opts["postEpochFn"]
+    if is_empty(function):
+        return None
+
+    def call(net: dagnet.DagNN, epoch: int, stats: trainer.Stats) -> Any:
+        return _or_none(function(net, {**opts, "epoch": epoch, "imdb": imdb, "getBatch": getBatch}, {"stats": stats}))
+
+    return call
