@@ -5,6 +5,7 @@ import numpy as np
 from dagnet import DagNN
 from dagnet.data import batches
 from dagnet.layers import bnorm, concat, conv, dropout, loss, relu, segmentation
+from dagnet.training import trainer
 
 
 def net() -> DagNN:
@@ -42,3 +43,22 @@ class Changed:
         batch = self.source.get_batch(indices)
         self.change(self.epoch, indices, batch)
         return batch
+
+
+def train(net, exp_dir, get_batch=None, **options):
+    """trainer.train on the images with settings that are quick, and no curves drawn; keywords override them."""
+    settings = {"train": range(7), "val": [7, 8, 9], "batch_size": 3, "num_sub_batches": 2, "num_epochs": 1}
+    settings |= {"learning_rate": 0.01, "plot_statistics": False}
+    return trainer.train(net, get_batch or source().get_batch, exp_dir=exp_dir, **settings | options)
+
+
+def values(net):
+    """The parameters' values by name."""
+    return {name: param.value for name, param in net.params.items()}
+
+
+def same(a, b):
+    """Whether two dicts of arrays, or of dicts of arrays, are equal to the last bit."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
+    return np.array_equal(a, b)

@@ -167,6 +167,33 @@ def test_octave_reads_a_checkpoint_with_the_right_classes(net, state, tmp_path):
     ]
 
 
+def test_the_profile_stands_beside_what_matlab_reads(net, state, tmp_path):
+    checkpoint.save(tmp_path / "a.mat", net, state, STATS, profile="beta20", state_field="momentum")
+    assert list(matfile.read(tmp_path / "a.mat")) == ["net", "state", "dagnet", "stats"]
+    read = checkpoint.load(tmp_path / "a.mat")
+    assert read.profile == "beta20" and same(read.state["convf"], state["convf"])
+    said = octave(  # as cnn_train_dag loads it
+        "load('a.mat', 'net', 'state', 'stats'); printf('%s ', who{:}); printf('%s ', fieldnames(state){:})", tmp_path
+    )
+    assert sorted(said.split()) == sorted(["net", "state", "stats", "momentum", "stats"])
+
+
+def test_a_release_without_state_writes_none_and_an_empty_one_is_matlabs(net, tmp_path):
+    checkpoint.save(tmp_path / "a.mat", net, {}, STATS, state_field=None)
+    checkpoint.save(tmp_path / "b.mat", net, None, STATS)
+    assert list(matfile.read(tmp_path / "a.mat")) == ["net", "stats"]
+    assert same(matfile.read(tmp_path / "b.mat")["state"]["solverState"], np.zeros((0, 0)))
+    assert checkpoint.load(tmp_path / "a.mat").state == checkpoint.load(tmp_path / "b.mat").state == {}
+
+
+def test_statistics_of_a_later_epoch_take_the_first_ones_order(net, tmp_path):
+    """As where a training of beta18 is gone on with: its records end with num and time."""
+    stats = {"train": [{"objective": 1.0, "num": 2.0}, {"num": 3.0, "objective": 4.0}], "val": []}
+    checkpoint.save(tmp_path / "a.mat", net, {}, stats)
+    assert matfile.read(tmp_path / "a.mat")["stats"]["train"].fields == ("objective", "num")
+    assert [r["num"] for r in checkpoint.load(tmp_path / "a.mat").stats["train"]] == [2, 3]
+
+
 def test_epochs_with_different_statistics_are_refused(net, tmp_path):
     stats = {"train": [{"num": 1.0}, {"num": 1.0, "objective": 0.5}], "val": []}
     with pytest.raises(ValueError, match=r"stats: each epoch must have the same statistics, as the first one has num"):
@@ -248,6 +275,7 @@ def test_check_says_what_save_would_say_and_writes_nothing(net, tmp_path, monkey
         (lambda v: v.update(stats="x"), "stats is the text 'x'; a struct with train and val is right"),
         (lambda v: v["stats"].update(train="x"), "stats: it is the text 'x'; it must be a struct array"),
         (lambda v: v["state"].update(solverState=matvalues.row([1.0])), "state.solverState does not fit the network"),
+        (lambda v: v.update(dagnet="beta18"), "dagnet is the text 'beta18'; a struct with a text `profile` is right"),
         (
             lambda v: v["state"].update(solverState=matvalues.row(["x"] * 7)),
             "it holds the text 'x' where a numeric array",

@@ -9,8 +9,9 @@ import pytest
 
 from dagnet.files import atomic, checkpoint, level5writer, matfile
 from dagnet.layers import array
-from dagnet.training import trainer
+from dagnet.training import passes
 from tests import little
+from tests.little import same, values
 
 
 @pytest.fixture
@@ -19,26 +20,13 @@ def source():
 
 
 @pytest.fixture
-def go(source, tmp_path, monkeypatch):
-    """trainer.train on the little images with settings that are quick, and no curves drawn; keywords override them."""
-    monkeypatch.setattr(trainer.plots, "draw", lambda stats, folder: None)
+def go(source, tmp_path):
+    """little.train into the test's own folder, from `source`."""
 
     def run(net, **options):
-        settings = {"train": range(7), "val": [7, 8, 9], "batch_size": 3, "num_sub_batches": 2, "num_epochs": 1}
-        settings |= {"exp_dir": tmp_path / "run", "learning_rate": 0.01}
-        get_batch = options.pop("get_batch", source.get_batch)
-        return trainer.train(net, get_batch, **settings | options)
+        return little.train(net, **{"exp_dir": tmp_path / "run", "get_batch": source.get_batch} | options)
 
     return run
-
-
-def values(net):
-    return {name: param.value for name, param in net.params.items()}
-
-
-def same(a, b):
-    """Whether two dicts of arrays are equal to the last bit."""
-    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
 def timeless(stats):
@@ -101,9 +89,8 @@ def test_a_finished_training_is_only_read(go):
 # -- what is kept
 
 
-def test_files_of_a_training(go, tmp_path, monkeypatch):
-    monkeypatch.undo()  # curves are drawn
-    go(little.net(), num_epochs=2, learning_rate=[0.01, 0.001])
+def test_files_of_a_training(go, tmp_path):
+    go(little.net(), num_epochs=2, learning_rate=[0.01, 0.001], plot_statistics=True)
     names = {"net-epoch-1.mat", "net-epoch-2.mat", "net-train.pdf", "net-train.png", "log.jsonl"}
     assert {p.name for p in (tmp_path / "run").iterdir()} == names
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
@@ -229,9 +216,50 @@ def test_arrays_that_others_hold_do_not_change(go):
     assert same(before, copies) and not same(values(net), before)
 
 
-def test_post_epoch_can_end_the_training(go):
-    stats = go(little.net(), num_epochs=9, post_epoch=lambda net, epoch, stats: None if epoch < 2 else 0)
-    assert len(stats["train"]) == 2
+def test_post_epoch_changes_the_rate_keeps_it_and_ends_the_training(go, tmp_path):
+    returned = {1: None, 2: 1e-3, 3: [1.0, 1.0, 1.0, 2e-3, 3e-3], 4: None, 5: 0}
+    seen = []
+
+    def post_epoch(net, epoch, stats):
+        seen.append((epoch, len(stats["train"]), checkpoint.path_of(tmp_path / "run", epoch).exists()))
+        return returned[epoch]
+
+    stats = go(little.net(), num_epochs=9, val=[], learning_rate=0.01, post_epoch=post_epoch)
+    assert len(stats["train"]) == 5 and seen == [(epoch, epoch, True) for epoch in range(1, 6)]
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["learning_rate"] for line in log] == [0.01, 0.01, 1e-3, 2e-3, 3e-3]
+
+
+@pytest.mark.parametrize(
+    ("returned", "says"), [(True, "post_epoch: it returned True"), (-1.0, "learning_rate: it is -1")]
+)
+def test_what_post_epoch_must_not_return_is_named(go, returned, says):
+    with pytest.raises(ValueError, match=says):
+        go(little.net(), post_epoch=lambda net, epoch, stats: returned)
+
+
+def test_statistics_of_the_users_own_are_kept(go, tmp_path):
+    def extract(net):
+        return passes.statistics(net) | {"norm": np.abs(net.params["predf"].value).sum(), "pair": [1, 2.5]}
+
+    stats = go(little.net(), extract_stats=extract)
+    assert list(stats["val"][0]) == ["num", "time", "objective", "error", "accuracy", "norm", "pair"]
+    kept = checkpoint.load(checkpoint.path_of(tmp_path / "run", 1)).stats["val"][0]
+    assert kept["norm"] == stats["val"][0]["norm"] and kept["pair"].ravel().tolist() == [1, 2.5]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"solver": "adam"}, {"nesterov_update": True}, {"solver": "rmsprop", "solver_opts": {"rho": 0.5}}],
+    ids=["adam", "nesterov", "rmsprop"],
+)
+def test_the_solver_asked_for_makes_the_steps(go, tmp_path, options):
+    net, plain = little.net(), little.net()
+    go(net, exp_dir=tmp_path / "asked", **options)
+    go(plain, exp_dir=tmp_path / "plain")
+    assert not same(values(net), values(plain))
+    state = checkpoint.load(checkpoint.path_of(tmp_path / "asked", 1)).state
+    assert sorted(state["predf"]) == ["m", "t", "v"] if options.get("solver") == "adam" else state["predf"].any()
 
 
 @pytest.mark.gpu
@@ -276,22 +304,6 @@ def test_a_rate_that_is_too_high_is_told_by_the_parameter(go):
         FloatingPointError, match=r"parameter '\w+' of layer '\w+' is not finite since an earlier update"
     ):
         go(little.net(), num_epochs=5, learning_rate=1e45)
-
-
-def test_a_checkpoint_of_another_network_is_refused(go):
-    go(little.net())
-    other = little.net()
-    other.params["conv1f"].value = np.zeros((3, 3, 3, 5), np.float32)
-    with pytest.raises(
-        ValueError, match=r"net-epoch-1\.mat: its network is another one: parameter 'conv1f' is \(3, 3, 3, 4"
-    ):
-        go(other, num_epochs=2)
-
-
-def test_an_earlier_training_is_neither_continued_nor_overwritten_by_mistake(go):
-    go(little.net())
-    with pytest.raises(FileExistsError, match=r"net-epoch-1\.mat of an earlier training; resume=True"):
-        go(little.net(), resume=False)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

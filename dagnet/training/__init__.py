@@ -6,5 +6,6 @@ from . import passes as passes
 from . import plots as plots
 from . import profile as profile
 from . import progress as progress
+from . import resuming as resuming
 from . import solvers as solvers
 from . import trainer as trainer

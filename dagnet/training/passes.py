@@ -151,8 +151,11 @@ def validate_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe) ->
 
 def extracted(net: DagNN, extract_stats: ExtractStats) -> Record:
     """What extract_stats takes from the net: by name, a number, or a row where there are several."""
-    found = extract_stats(net)
-    return {n: float(v) if np.ndim(v) == 0 else np.ravel(array.to_numpy(v)).astype(float) for n, v in found.items()}
+    found: Record = {}
+    for name, value in extract_stats(net).items():
+        row = np.ravel(array.to_numpy(value) if hasattr(value, "dtype") else np.asarray(value)).astype(float)
+        found[name] = row if np.ndim(value) else float(row[0])
+    return found
 
 
 def record_of(profile: Profile, num: float, seconds: float, found: Mapping[str, Any]) -> Record:

@@ -24,12 +24,12 @@ from dagnet.dagnn import DagNN
 from dagnet.files import atomic, checkpoint
 from dagnet.layers import array
 
-from . import arguments, passes, plots, solvers
+from . import arguments, passes, plots, resuming, solvers
 from . import profile as profiles
 from .arguments import Indices
 from .passes import GetBatch, Kind, Outcome, Recipe
+from .resuming import Stats
 
-Stats = dict[str, list[passes.Record]]
 PostEpoch = Callable[[DagNN, int, Stats], float | Sequence[float] | None]
 
 
@@ -97,25 +97,25 @@ def train(
     arguments.check_whole("epoch_size", len(train) if epoch_size is None else epoch_size, 1)
     arguments.check_whole("random_seed", random_seed, 0)
     arguments.check_solver(momentum, weight_decay)
+    arguments.check_objectives(net, der_outputs := der_outputs or {"objective": 1.0})
     made = solvers.make(solver, solver_opts, momentum=momentum, nesterov=nesterov_update)
     arguments.check_size(net)
     folder = arguments.folder(exp_dir)
-    found = _last(folder, resume)
+    found = resuming.last(folder, resume)
     recipe = Recipe(
-        profile=profiles.apply(net, _profile(profile, found)),
+        profile=profiles.apply(net, resuming.profile_name(profile, found)),
         solver=made,
         state={},
         batch_size=batch_size,
         num_sub_batches=num_sub_batches,
         weight_decay=weight_decay,
-        der_outputs=der_outputs or {"objective": 1.0},
+        der_outputs=der_outputs,
         save_solver_state=save_solver_state,
         extract_stats=extract_stats,
     )
     recipe.profile.check(_method(made))
-    arguments.check_objectives(net, recipe.der_outputs)
     _own_params(net)
-    stats = _start(net, recipe, found)
+    stats = resuming.restore(net, recipe, found)
     _refuse_unsavable(net, recipe, stats, ("train", "val") if len(val) else ("train",))
     with _settings_restored(net):
         net.input_ders = False  # nobody asks what the images should have been
@@ -148,53 +148,10 @@ def _own_params(net: DagNN) -> None:
         net.params[name].value = array.module_of(value).array(value, order="C")
 
 
-def _last(folder: Path, resume: bool) -> tuple[Path, checkpoint.Checkpoint] | None:
-    """The last whole checkpoint, and where it lies."""
-    there = checkpoint.all_in(folder)
-    if there and not resume:
-        raise FileExistsError(
-            f"exp_dir {folder}: it holds {there[0].name} of an earlier training; resume=True goes on from it, else give "
-            "another folder"
-        )
-    return checkpoint.load_last(folder)
-
-
-def _profile(given: str | None, found: tuple[Path, checkpoint.Checkpoint] | None) -> str:
-    """The profile to follow: the one given, else the checkpoint's, else beta25; raises ValueError where two contradict."""
-    kept = found[1].profile if found else None
-    if found and given and kept and profiles.find(given) != profiles.find(kept):
-        raise ValueError(
-            f"profile: {found[0]} was trained with {kept} and {given} is asked for; {kept}, or another exp_dir, is right"
-        )
-    return given or kept or "beta25"
-
-
 def _method(solver: solvers.Solver) -> profiles.Method:
     if not isinstance(solver, solvers.SGD):
         return "any"
     return "nesterov" if solver.nesterov else "sgd"
-
-
-def _start(net: DagNN, recipe: Recipe, found: tuple[Path, checkpoint.Checkpoint] | None) -> Stats:
-    """The statistics of the epochs that are done; the net and the solver's state become those of the last of them."""
-    if found is None:
-        return {"train": [], "val": []}
-    path, loaded = found
-    values = arguments.values(loaded.net)
-    _refuse_another(values, arguments.values(net), path)
-    for param in net.params.values():
-        source = loaded.net.params[param.name]
-        here: array.Array = param.value
-        param.value = array.module_of(here).array(values[param.name].reshape(here.shape), order="C")
-        param.learning_rate, param.weight_decay = source.learning_rate, source.weight_decay
-        kept = loaded.state.get(param.name)
-        if kept is not None and recipe.save_solver_state:
-            try:
-                recipe.state[param.name] = recipe.solver.resumed(param.value, kept)
-            except ValueError as error:
-                raise ValueError(f"{path}: what the solver keeps of parameter '{param.name}': {error}") from error
-    print(f"going on after epoch {len(loaded.stats['train'])}, from {path}", flush=True)
-    return {kind: [_plain(record) for record in loaded.stats.get(kind, [])] for kind in ("train", "val")}
 
 
 def _refuse_unsavable(net: DagNN, recipe: Recipe, stats: Stats, kinds: Sequence[Kind]) -> None:
@@ -204,29 +161,6 @@ def _refuse_unsavable(net: DagNN, recipe: Recipe, stats: Stats, kinds: Sequence[
         record = passes.record_of(recipe.profile, 0, 0.0, passes.extracted(net, passes.statistics))
         coming |= {kind: [record] for kind in kinds}
     checkpoint.check(net, {kind: [*stats[kind], *coming.get(kind, [])] for kind in stats})
-
-
-def _refuse_another(theirs: dict[str, array.Array], ours: dict[str, array.Array], path: Path) -> None:
-    shapes, wanted = ({name: _matlab_shape(v) for name, v in values.items()} for values in (theirs, ours))
-    for name in [*wanted, *shapes]:
-        if shapes.get(name) != wanted.get(name):
-            raise ValueError(
-                f"{path}: its network is another one: parameter '{name}' is {shapes.get(name, 'absent')} there and "
-                f"{wanted.get(name, 'absent')} here; give another exp_dir, or the network of this one"
-            )
-
-
-def _matlab_shape(value: array.Array) -> tuple[int, ...]:
-    """The shape without the trailing sizes of 1, which a file does not keep."""
-    shape = value.shape
-    while shape and shape[-1] == 1:
-        shape = shape[:-1]
-    return shape
-
-
-def _plain(record: Mapping[str, Any]) -> passes.Record:
-    """Statistics as passes.statistics gives them, from a file's."""
-    return {k: float(np.ravel(v)[0]) if np.size(v) == 1 else np.ravel(v).astype(float) for k, v in record.items()}
 
 
 # ---------------------------------------------------------------- an epoch

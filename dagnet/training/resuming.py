@@ -1,0 +1,95 @@
+"""Going on from a checkpoint: which one, by which release's rules, and what of it becomes the net's and the solver's."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dagnet.dagnn import DagNN
+from dagnet.files import checkpoint
+from dagnet.layers import array
+
+from . import arguments, passes, profile
+from .passes import Recipe
+
+Found = tuple[Path, checkpoint.Checkpoint]  # where it lies, and what is in it
+Stats = dict[str, list[passes.Record]]
+
+
+def last(folder: Path, resume: bool) -> Found | None:
+    """The last whole checkpoint of a folder. Raises FileExistsError where there are some and none is to be gone on from."""
+    there = checkpoint.all_in(folder)
+    if there and not resume:
+        raise FileExistsError(
+            f"exp_dir {folder}: it holds {there[0].name} of an earlier training; resume=True goes on from it, else give "
+            "another folder"
+        )
+    return checkpoint.load_last(folder)
+
+
+def profile_name(given: str | None, found: Found | None) -> str:
+    """The profile to follow: the one given, else the checkpoint's, else beta25.
+
+    Raises ValueError where the two contradict, and for a checkpoint's that is not known.
+    """
+    if found is None or found[1].profile is None:
+        return given or "beta25"
+    path, kept = found[0], found[1].profile
+    try:
+        theirs = profile.find(kept)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if given and profile.find(given) != theirs:
+        raise ValueError(
+            f"profile: {path} was trained with {kept} and {given} is asked for; {kept}, or another exp_dir, is right"
+        )
+    return kept
+
+
+def restore(net: DagNN, recipe: Recipe, found: Found | None) -> Stats:
+    """The statistics of the epochs that are done; the net and the solver's state become those of the last of them.
+
+    Raises ValueError where the checkpoint is another network's or its state another solver's.
+    """
+    if found is None:
+        return {"train": [], "val": []}
+    path, loaded = found
+    values = arguments.values(loaded.net)
+    _refuse_another(values, arguments.values(net), path)
+    for param in net.params.values():
+        source = loaded.net.params[param.name]
+        here: array.Array = param.value
+        param.value = array.module_of(here).array(values[param.name].reshape(here.shape), order="C")
+        param.learning_rate, param.weight_decay = source.learning_rate, source.weight_decay
+        kept = loaded.state.get(param.name)
+        if kept is not None and recipe.save_solver_state:
+            try:
+                recipe.state[param.name] = recipe.solver.resumed(param.value, kept)
+            except ValueError as error:
+                raise ValueError(f"{path}: what the solver keeps of parameter '{param.name}': {error}") from error
+    print(f"going on after epoch {len(loaded.stats['train'])}, from {path}", flush=True)
+    return {kind: [_plain(record) for record in loaded.stats.get(kind, [])] for kind in ("train", "val")}
+
+
+def _refuse_another(theirs: dict[str, array.Array], ours: dict[str, array.Array], path: Path) -> None:
+    shapes, wanted = ({name: _matlab_shape(v) for name, v in values.items()} for values in (theirs, ours))
+    for name in [*wanted, *shapes]:
+        if shapes.get(name) != wanted.get(name):
+            raise ValueError(
+                f"{path}: its network is another one: parameter '{name}' is {shapes.get(name, 'absent')} there and "
+                f"{wanted.get(name, 'absent')} here; give another exp_dir, or the network of this one"
+            )
+
+
+def _matlab_shape(value: array.Array) -> tuple[int, ...]:
+    """The shape without the trailing sizes of 1, which a file does not keep."""
+    shape = value.shape
+    while shape and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def _plain(record: Mapping[str, Any]) -> passes.Record:
+    """Statistics as passes.statistics gives them, from a file's."""
+    return {k: float(np.ravel(v)[0]) if np.size(v) == 1 else np.ravel(v).astype(float) for k, v in record.items()}
