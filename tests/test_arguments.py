@@ -47,7 +47,10 @@ def refusal(tmp_path):
         ({"momentum": np.nan}, "momentum: it is nan; a number from 0 on and below 1 is right"),
         ({"weight_decay": -1}, "weight_decay: it is -1; a number from 0 on is right"),
         ({"weight_decay": np.nan}, "weight_decay: it is nan; a number from 0 on is right"),
-        ({"profile": "beta99"}, "profile: 'beta99' is not known; one of beta25, master is right"),
+        (
+            {"profile": "beta99"},
+            "profile: 'beta99' is not known; one of beta18, beta20, beta23, beta25, master, beta24 (the same as beta25) is right",
+        ),
         (
             {"der_outputs": {"loss": 1.0}},
             "der_outputs: the net has no variable 'loss'; its outputs are objective, error, accuracy",

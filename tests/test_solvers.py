@@ -233,6 +233,11 @@ def test_solvers_are_made_by_name_with_matconvnets_defaults():
         ),
         ({"solver": "adam", "solver_opts": {"rho": 1}}, "adam has no option 'rho'; it has beta1, beta2, eps"),
         ({"solver": "adam", "nesterov": True}, "nesterov_update: it is a way of SGD's, and the solver is 'adam'"),
+        ({"momentum": 1.0}, "momentum: it is 1.0; a number from 0 on and below 1 is right"),
+        ({"solver": "adam", "solver_opts": {"beta2": 1}}, "beta2: it is 1; a number from 0 on and below 1 is right"),
+        ({"solver": "adagrad", "solver_opts": {"rho": 1.5}}, "rho: it is 1.5; a number from 0 to 1 is right"),
+        ({"solver": "adam", "solver_opts": {"eps": "small"}}, "eps: it is small; a number from 0 on is right"),
+        ({"solver": "rmsprop", "solver_opts": {"epsilon": -1}}, "epsilon: it is -1; a number from 0 on is right"),
         ({"solver": solvers.Adam(), "solver_opts": {"eps": 1}}, "which holds its options; none are right"),
     ],
 )

@@ -117,6 +117,17 @@ def test_more_epochs_go_on_and_other_settings_are_refused(whole, train, tmp_path
     assert checkpoint.load(tmp_path / "run/net-epoch-3.mat").epoch == 3
 
 
+def test_the_solver_and_the_release_asked_for_are_those_of_the_run(train, tmp_path):
+    options = ["--solver", "adam", "--solver-opts", "beta1=0.8,eps=1e-6", "--profile", "beta24", "--no-evaluation"]
+    assert train(*options)[0] == 0
+    kept = checkpoint.load(tmp_path / "run/net-epoch-1.mat")
+    assert kept.profile == "beta25" and set(kept.state["predictf"]) == {"m", "v", "t"}
+    settings = json.loads((tmp_path / "run/settings.json").read_text())
+    assert settings["solver_opts"] == {"beta1": 0.8, "eps": 1e-6} and settings["profile"] == "beta25"
+    assert train(*options, "--epochs", 2, "--profile", "beta25")[0] == 0
+    assert refused(train("--epochs", 3, "--no-evaluation"), "solver adam, and solver is sgd now")
+
+
 def test_the_batch_in_parts_gives_the_same_network(whole, train, tmp_path):
     assert train("--sub-batches", 2, "--no-evaluation", "--no-dropout")[0] == 0
     assert train("--no-evaluation", "--no-dropout", out=tmp_path / "at once")[0] == 0
@@ -176,6 +187,13 @@ def test_images_without_truth_are_segmented_and_not_scored(data, train, tmp_path
         ("--sub-batches 0", "num_sub_batches"),
         ("--learning-rate nan", "learning_rate"),
         ("--learning-rate=-1", "learning_rate"),
+        ("--momentum 1", "momentum: it is 1.0"),
+        ("--solver adamant", "--solver"),
+        ("--solver adam --solver-opts rho=1", "adam has no option 'rho'; it has beta1, beta2, eps"),
+        ("--solver-opts fast", "it is 'fast'; names and numbers such as beta1=0.9,eps=1e-8 are right"),
+        ("--solver adam --nesterov", "nesterov_update: it is a way of SGD's"),
+        ("--solver adam --profile beta20", "solver: beta20 had none; profile beta25 or master"),
+        ("--profile beta26", "--profile"),
         ("--zoom 0.5 --augment", "scale is 0.5"),
         ("--vgg nowhere.mat --width 1", "nowhere.mat"),
     ],

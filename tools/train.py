@@ -26,7 +26,7 @@ from dagnet.data import batches, imdb, isic2017
 from dagnet.evaluation import assessment, scoring, segmentation
 from dagnet.files import atomic, simplenn
 from dagnet.models import lesion_fcn
-from dagnet.training import profile, trainer
+from dagnet.training import profile, solvers, trainer
 
 from . import arguments
 
@@ -70,7 +70,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--deconvolution", choices=("single", "chain"), default="single", help="one step, or steps of factor 2")
     add("--no-dropout", action="store_true", help="leave out the dropout after fc6 and fc7")
-    add("--profile", choices=sorted(profile.PROFILES), default="beta25", help="MatConvNet's release to follow")
+    add(
+        "--profile",
+        choices=(*profile.PROFILES, *profile.ALIASES),
+        default="beta25",
+        help="MatConvNet's release whose rules to follow (default %(default)s)",
+    )
+    add("--solver", choices=tuple(solvers.SOLVERS), default="sgd", help="default %(default)s, which has momentum")
+    add(
+        "--solver-opts",
+        type=numbers,
+        default={},
+        metavar="NAME=V,...",
+        help="the solver's options, such as beta1=0.9,eps=1e-8 for adam (default MatConvNet's)",
+    )
+    add("--nesterov", action="store_true", help="let sgd look a step of its momentum ahead")
     add("--seed", type=int, default=0, metavar="N", help="of initial values, order, dropout (default %(default)s)")
     add("--on-bad", choices=("error", "skip"), default="error", help="what to do with bad files (default %(default)s)")
     add("--no-evaluation", action="store_true", help="stop after the training")
@@ -92,6 +106,17 @@ def rates(text: str) -> list[float]:
     return out
 
 
+def numbers(text: str) -> dict[str, float]:
+    """ "rho=0.9,epsilon=1e-8" as a dict. Raises argparse.ArgumentTypeError for what is no such list."""
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        return {name.strip(): float(value) for name, value in pairs}
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"it is {text!r}; names and numbers such as beta1=0.9,eps=1e-8 are right"
+        ) from error
+
+
 def run(args: argparse.Namespace) -> None:
     """Check the data, train, segment what was not seen, score it."""
     if args.image_size % 32 or args.image_size < 32:
@@ -102,6 +127,8 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f"--seed: it is {args.seed}; a whole number from 0 on is right")
     if args.zoom != 1 and not args.augment:
         raise ValueError(f"--zoom: it is {args.zoom:g} and acts with --augment alone; give both or neither")
+    solver = solvers.make(args.solver, args.solver_opts, momentum=args.momentum, nesterov=args.nesterov)
+    profile.find(args.profile).check(solver.method)
     settings = _settings(args)
     net = _network(args)
     splits = {split: _samples(args, split) for split in ("Training", *UNSEEN)}
@@ -129,8 +156,8 @@ def run(args: argparse.Namespace) -> None:
         num_sub_batches=args.sub_batches,
         epoch_size=args.epoch_size,
         learning_rate=args.learning_rate,
-        momentum=args.momentum,
         weight_decay=args.weight_decay,
+        solver=solver,
         random_seed=args.seed,
         profile=args.profile,
     )
@@ -204,6 +231,7 @@ def _say_what_to_subtract(net: DagNN, args: argparse.Namespace, database: imdb.I
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
     """What the run is set to, as JSON keeps it; refused where checkpoints of other settings are in --out."""
     settings = {name: str(v) if isinstance(v, Path) else v for name, v in sorted(vars(args).items()) if name != "run"}
+    settings["profile"] = profile.find(args.profile).name  # beta24 is beta25
     file = args.out / "settings.json"
     if file.exists() and _checkpoints(args.out):
         try:

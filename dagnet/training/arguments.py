@@ -37,10 +37,8 @@ def check_whole(name: str, number: int, least: int) -> None:
         raise ValueError(f"{name}: it is {number}; a whole number from {least} on is right")
 
 
-def check_solver(momentum: float, weight_decay: float) -> None:
-    """Raises ValueError for a momentum outside 0 ... 1 (at 1 old gradients would never fade) and a negative decay, or NaN."""
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum: it is {momentum}; a number from 0 on and below 1 is right")
+def check_decay(weight_decay: float) -> None:
+    """Raises ValueError for a decay that is negative, infinite or NaN."""
     if not 0 <= weight_decay < math.inf:
         raise ValueError(f"weight_decay: it is {weight_decay}; a number from 0 on is right")
 

@@ -16,8 +16,9 @@ from typing import Literal
 from dagnet.dagnn import DagNN
 from dagnet.layers import bnorm, loss
 
+from .solvers import Method
+
 StateField = Literal["momentum", "solverState"]
-Method = Literal["sgd", "nesterov", "any"]
 METHODS: tuple[Method, ...] = ("sgd", "nesterov", "any")  # a release that can do one can do those before it
 
 

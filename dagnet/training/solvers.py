@@ -18,9 +18,10 @@ Source    MatConvNet's examples/cnn_train_dag.m and examples/+solver of 1.0-beta
           Duchi et al., JMLR 12 (2011) 2121; Tieleman and Hinton, Coursera lecture 6.5; Zeiler, arXiv:1212.5701
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -29,6 +30,14 @@ from dagnet.layers.array import Array
 
 Kept = Any  # an array of w's shape, or a dict of such arrays and numbers, as MatConvNet holds it
 State = dict[str, Kept]  # by parameter: what the solver keeps between batches
+Method = Literal["sgd", "nesterov", "any"]
+
+# What an option must be, and in words.
+_RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    **dict.fromkeys(("momentum", "beta1", "beta2"), (lambda v: 0 <= v < 1, "from 0 on and below 1")),
+    "rho": (lambda v: 0 <= v <= 1, "from 0 to 1"),
+    **dict.fromkeys(("eps", "epsilon"), (lambda v: 0 <= v < math.inf, "from 0 on")),
+}
 
 
 class Parameter(Protocol):
@@ -48,10 +57,24 @@ class Solver:
 
     arrays    names of the arrays that it keeps for a parameter; none: one array, which has no name
     numbers   names of the numbers that it keeps beside them
+    method    what a release must be able to train with, see profile.Profile.check
+
+    Raises ValueError for an option out of its range.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ()
     numbers: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        for name, (fits, words) in _RANGES.items():
+            value = getattr(self, name, None)
+            if value is not None and not (isinstance(value, int | float | np.number) and fits(value)):
+                raise ValueError(f"{name}: it is {value}; a number {words} is right")
+
+    @property
+    def method(self) -> Method:
+        """ "any", but for SGD."""
+        return "any"
 
     def start(self, w: Array) -> Kept:
         """What is kept of w before its first step: zeros."""
@@ -99,6 +122,11 @@ class SGD(Solver):
 
     momentum: float = 0.9
     nesterov: bool = False
+
+    @property
+    def method(self) -> Method:
+        """ "sgd", or "nesterov"."""
+        return "nesterov" if self.nesterov else "sgd"
 
     def _move(self, xp: Any, w: Array, g: Array, *held: Array, rate: float, scratch: Array) -> None:
         (m,) = held

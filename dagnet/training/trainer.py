@@ -96,7 +96,7 @@ def train(
     arguments.check_whole("num_sub_batches", num_sub_batches, 1)
     arguments.check_whole("epoch_size", len(train) if epoch_size is None else epoch_size, 1)
     arguments.check_whole("random_seed", random_seed, 0)
-    arguments.check_solver(momentum, weight_decay)
+    arguments.check_decay(weight_decay)
     arguments.check_objectives(net, der_outputs := der_outputs or {"objective": 1.0})
     made = solvers.make(solver, solver_opts, momentum=momentum, nesterov=nesterov_update)
     arguments.check_size(net)
@@ -113,7 +113,7 @@ def train(
         save_solver_state=save_solver_state,
         extract_stats=extract_stats,
     )
-    recipe.profile.check(_method(made))
+    recipe.profile.check(made.method)
     _own_params(net)
     stats = resuming.restore(net, recipe, found)
     _refuse_unsavable(net, recipe, stats, ("train", "val") if len(val) else ("train",))
@@ -146,12 +146,6 @@ def _own_params(net: DagNN) -> None:
     """Gives the net its own parameter arrays, since training changes them in place and others may hold the same ones."""
     for name, value in arguments.values(net).items():
         net.params[name].value = array.module_of(value).array(value, order="C")
-
-
-def _method(solver: solvers.Solver) -> profiles.Method:
-    if not isinstance(solver, solvers.SGD):
-        return "any"
-    return "nesterov" if solver.nesterov else "sgd"
 
 
 def _refuse_unsavable(net: DagNN, recipe: Recipe, stats: Stats, kinds: Sequence[Kind]) -> None:
