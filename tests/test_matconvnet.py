@@ -1,6 +1,9 @@
 """MatConvNet's calls as they stand in MATLAB code give MatConvNet's numbers, and wrong ones a clear sentence."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +34,12 @@ from dagnet.matconvnet import (
     vl_simplenn_tidy,
 )
 from dagnet.matconvnet.dagnn import isa
+from dagnet.matconvnet.table import table
+from dagnet.matconvnet.training import OPTIONS
 from dagnet.training import trainer
 from tests import recorded
 from tests import test_golden as golden
-from tests.conftest import golden_root
+from tests.conftest import ROOT, golden_root
 
 # The fixed arguments that come before dzdy, by their names in the golden files; every other function has x alone.
 FIXED = {
@@ -540,3 +545,37 @@ def test_vl_simplenn_display_prints_what_the_summary_says(capsys):
     vl_simplenn_display(chain(), "inputSize", [5, 4, 2], "batchSize", 3)
     printed = capsys.readouterr().out
     assert printed == summary.display(vl_simplenn_tidy(chain()), input_size=[5, 4, 2], batch_size=3) + "\n"
+
+
+# -- the table
+
+
+def test_the_table_in_the_docs_is_what_the_code_says():
+    committed = (ROOT / "docs" / "matconvnet.md").read_text(encoding="utf-8")
+    assert committed == table(), "python -m dagnet.matconvnet > docs/matconvnet.md writes it anew"
+
+
+def test_the_table_names_every_function_method_block_and_option():
+    text = table()
+    names = [name for name in vars(matconvnet) if name.startswith("vl_")] + list(OPTIONS) + catalogue.known()
+    names += [name for name in vars(dagnn.DagNN) if not name.startswith("_") and name != "add_layer"]
+    assert not [name for name in names if f"`{name}`" not in text and f"`{name}(" not in text]
+
+
+def test_what_the_table_calls_dagnets_own_is_there():
+    wanted = {
+        "vl_nnconv(x, f, b, [dzdy])": "`layers.conv.forward`, `layers.conv.backward`",
+        "vl_simplenn_tidy(net)": "`files.simplenn.tidy`",
+        "getLayerExecutionOrder": "`execution_order`",
+        "conserveMemory": "`conserve_memory`",
+        "loadobj": "`files.netfile.load`, `files.netfile.from_struct`",
+    }
+    rows = {line.split("`")[1]: line for line in table().splitlines() if line.startswith("| `")}
+    for name, own in wanted.items():
+        assert f"| {own} |" in rows[name], rows[name]
+
+
+def test_the_module_prints_the_table():
+    command, utf8 = [sys.executable, "-m", "dagnet.matconvnet"], os.environ | {"PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, env=utf8)
+    assert done.stdout == table(), done.stderr

@@ -60,7 +60,7 @@ def vl_simplenn_tidy(net: SimpleNN | Mapping[str, Any]) -> SimpleNN:
 
 
 def vl_simplenn_move(net: SimpleNN, destination: str) -> SimpleNN:
-    """The net itself, with its weights on the "gpu" or the "cpu"."""
+    """The net itself, after net.move(destination): its weights are on the "gpu" or the "cpu"."""
     net.move(destination)
     return net
 

@@ -46,13 +46,18 @@ class View:
     def _field(self, name: str) -> str:
         if isinstance(self._object, block.Layer) and name in (named := catalogue.matlab_fields(type(self._object))):
             return named[name].name
-        field = re.sub(r"(?<=[a-z0-9])[A-Z]", lambda m: f"_{m[0].lower()}", name)
+        field = snake_case(name)
         if field not in dir(self._object):
             names = [catalogue.camel_case(n) for n in vars(self._object) if not n.startswith("_")]
             raise AttributeError(
                 f"{type(self._object).__name__}: it has no field {name!r}; one of {', '.join(names)} is right"
             )
         return field
+
+
+def snake_case(name: str) -> str:
+    """learningRate as Python writes it: learning_rate."""
+    return re.sub(r"(?<=[a-z0-9])[A-Z]", lambda m: f"_{m[0].lower()}", name)
 
 
 def seen(value: Any) -> Any:
