@@ -70,8 +70,8 @@ def test_without_save_solver_state_each_epoch_starts_at_0(release):
 
 
 def test_an_idle_parameter_keeps_nothing_from_beta23_on(monkeypatch):
-    monkeypatch.setitem(profile.PROFILES, "beta23", dataclasses.replace(profile.find("beta23"), skips_idle=False))
-    replay = recorded.Replay("releases/beta23/fcn_double.mat", "once")
+    monkeypatch.setitem(profile.PROFILES, "beta25", dataclasses.replace(profile.find("beta25"), skips_idle=False))
+    replay = recorded.Replay("releases/beta25/fcn_double.mat", "once")
     *_, last = replay
     assert replay.recipe.state["up3f"].size > 1 and last["momentum"]["up3f"].size == 1
 
