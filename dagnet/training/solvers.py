@@ -257,7 +257,8 @@ def make(
     """The solver that is asked for: a name of SOLVERS, a Solver, a function as in Custom, or None for SGD.
 
     solver_opts sets options of a named solver, or is handed to the function. momentum and nesterov are SGD's alone.
-    Raises ValueError for a name or an option that is not known, and where the two kinds of options contradict.
+    Raises ValueError for a name or an option that is not known, for options of a Solver, which has its own, and for nesterov
+    with another solver than SGD.
     """
     opts = dict(solver_opts or {})
     if nesterov and solver not in (None, "sgd"):
