@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dagnet.files import checkpoint, matfile
-from dagnet.training import profile, resuming
+from dagnet.training import profile, resuming, solvers
 from tests import little, recorded
 from tests.conftest import golden_file
 from tests.little import same, values
@@ -70,24 +70,18 @@ def test_what_a_release_did_not_have_is_refused(tmp_path, release, options, says
 # -- the solver
 
 
-@pytest.mark.parametrize("solver", ["sgd", "adam", "adagrad", "adadelta", "rmsprop"])
-def test_with_every_solver_two_epochs_and_a_third_are_to_the_last_bit_what_three_are(solver, tmp_path):
+WAYS = [{"solver": name} for name in solvers.SOLVERS] + [{"profile": name} for name in profile.PROFILES]
+
+
+@pytest.mark.parametrize("options", WAYS, ids=lambda options: next(iter(options.values())))
+def test_in_every_way_two_epochs_and_a_third_are_to_the_last_bit_what_three_are(options, tmp_path):
     straight, resumed = little.net(), little.net()
-    little.train(straight, tmp_path / "straight", num_epochs=3, solver=solver)
+    little.train(straight, tmp_path / "straight", num_epochs=3, **options)
     for epochs in (2, 3):
-        little.train(resumed, tmp_path / "resumed", num_epochs=epochs, solver=solver)
+        little.train(resumed, tmp_path / "resumed", num_epochs=epochs, **options)
     assert same(values(straight), values(resumed))
     kept = [checkpoint.load(checkpoint.path_of(tmp_path / folder, 3)).state for folder in ("straight", "resumed")]
-    assert same(*kept) and kept[0]
-
-
-@pytest.mark.parametrize("release", profile.PROFILES)
-def test_by_every_releases_rules_a_resumed_training_comes_to_the_same_numbers(release, tmp_path):
-    straight, resumed = little.net(), little.net()
-    little.train(straight, tmp_path / "straight", num_epochs=3, profile=release)
-    for epochs in (2, 3):
-        little.train(resumed, tmp_path / "resumed", num_epochs=epochs, profile=release)
-    assert same(values(straight), values(resumed))
+    assert same(*kept)
 
 
 def test_a_function_of_the_users_goes_on_with_what_it_kept(tmp_path):

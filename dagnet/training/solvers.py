@@ -174,23 +174,29 @@ class AdaGrad(Solver):
     epsilon: float = 1e-10
     rho: float = 1.0
 
+    @property
+    def _share(self) -> float:
+        return 1.0
+
     def _move(self, xp: Any, w: Array, g: Array, *held: Array, rate: float, scratch: Array) -> None:
         (s,) = held
-        _fade(xp, s, g, self.rho, 1.0, scratch)
-        _move_by_root(xp, w, g, s, rate, self.epsilon, scratch)
+        _fade(xp, s, g, self.rho, self._share, scratch)
+        xp.sqrt(s, out=scratch)
+        scratch += self.epsilon
+        g /= scratch
+        w -= xp.multiply(g, rate, out=g)
 
 
 @dataclass(frozen=True)
-class RMSProp(Solver):
-    """RMSProp; keeps s."""
+class RMSProp(AdaGrad):
+    """RMSProp: AdaGrad with a mean in the sum's place; keeps s."""
 
     epsilon: float = 1e-8
     rho: float = 0.99
 
-    def _move(self, xp: Any, w: Array, g: Array, *held: Array, rate: float, scratch: Array) -> None:
-        (s,) = held
-        _fade(xp, s, g, self.rho, 1 - self.rho, scratch)
-        _move_by_root(xp, w, g, s, rate, self.epsilon, scratch)
+    @property
+    def _share(self) -> float:
+        return 1 - self.rho
 
 
 @dataclass(frozen=True)
@@ -329,14 +335,6 @@ def _fade(xp: Any, s: Array, g: Array, rho: float, share: float, scratch: Array)
     if share != 1:
         scratch *= share
     s += scratch
-
-
-def _move_by_root(xp: Any, w: Array, g: Array, s: Array, rate: float, epsilon: float, scratch: Array) -> None:
-    """w = w - rate g / (sqrt(s) + epsilon), in place."""
-    xp.sqrt(s, out=scratch)
-    scratch += epsilon
-    g /= scratch
-    w -= xp.multiply(g, rate, out=g)
 
 
 def _like(w: Array, read: Array) -> Array:
