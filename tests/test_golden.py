@@ -4,6 +4,7 @@ max|a - b| / max|b| per array is at most 2e-6 in single and 1e-13 in double prec
 pooling, plain ReLU, concat, crop, sum) agree exactly. LRN may differ by 5e-3: MatConvNet's CPU code approximates its power.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from dagnet.data import imreadjpeg
 from dagnet.layers import (
     array,
     bilinearsampler,
@@ -205,6 +207,15 @@ def region_pooling(a: Arrays, args: list[Any], dy: Any) -> Arrays:
     }
 
 
+def image_options(args: list[Any]) -> Arrays:
+    """imreadjpeg's options from vl_imreadjpeg's; Pack alone is a word without a value."""
+    pairs = [v for v in args if not isinstance(v, str) or v != "Pack"]
+    options: Arrays = {"pack": len(pairs) < len(args)}
+    for name, value in zip(pairs[::2], pairs[1::2], strict=True):
+        options[re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()] = value if isinstance(value, str) else value.ravel()
+    return options
+
+
 OPERATORS: dict[str, Callable] = {
     "vl_nnconv": windowed(conv),
     "vl_nnconvt": windowed(convt),
@@ -302,7 +313,8 @@ def found(pattern: str) -> list[Any]:
         file = path.relative_to(golden_root()).as_posix()
         for number, case in enumerate(cases(file)):
             dtype = f"-{case.dtype}" if hasattr(case, "dtype") else ""
-            parameters.append(pytest.param(file, number, id=f"{Path(file).with_suffix('')}-{case.name}{dtype}"))
+            name = getattr(case, "name", number)
+            parameters.append(pytest.param(file, number, id=f"{Path(file).with_suffix('')}-{name}{dtype}"))
     return parameters
 
 
@@ -326,6 +338,17 @@ def test_operator_agrees_with_matconvnet(file, number, xp):
             assert value.size == 0, f"{name}: ours is None, theirs has shape {value.shape}"
         else:
             assert_agrees(ours[name], value, tolerance_of(case, name), name)
+    PASSED[file] += 1
+
+
+@pytest.mark.parametrize(("file", "number"), found("master/imreadjpeg.mat"))
+def test_images_are_read_as_matconvnet_reads_them(file, number):
+    case = cases(file)[number]
+    RAN[file] += 1
+    jpegs = [v.astype(np.uint8).tobytes() for v in load(golden_root() / file)["jpegbytes"]]
+    ours, theirs = imreadjpeg.imreadjpeg(jpegs, **image_options(cell(case.args))), cell(case.out)
+    for n, (a, b) in enumerate(zip(ours if isinstance(ours, list) else [ours], theirs, strict=True)):
+        assert_agrees(a, b, TOLERANCE["single"] if len(case.args) else 0, f"image {n}")  # decoding is exact
     PASSED[file] += 1
 
 

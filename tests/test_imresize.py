@@ -89,13 +89,6 @@ def test_channels_are_resized_alike_and_alone(rng):
         assert np.array_equal(whole[:, :, c], imresize.imresize(image[:, :, c], (10, 40)))
 
 
-def test_strips_do_not_show(rng, monkeypatch):
-    image = rng.normal(size=(40, 50, 3))
-    whole = imresize.imresize(image, (17, 13))
-    monkeypatch.setattr(imresize, "_STRIP", 7)
-    assert np.array_equal(imresize.imresize(image, (17, 13)), whole)
-
-
 def test_integers_are_rounded_and_clipped_after_each_pass(rng):
     image = rng.integers(0, 2, (40, 60), dtype=np.uint8) * np.uint8(255)
     resized = imresize.imresize(image, (50, 20))

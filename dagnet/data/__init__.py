@@ -3,6 +3,8 @@
 from . import batches as batches
 from . import images as images
 from . import imdb as imdb
+from . import imreadjpeg as imreadjpeg
 from . import imresize as imresize
 from . import isic2017 as isic2017
 from . import phantom as phantom
+from . import resampling as resampling

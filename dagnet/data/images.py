@@ -3,6 +3,8 @@
 Images    any 8-bit JPEG, PNG, ... -> uint8 (H, W, 3), red green blue; grey is repeated, alpha dropped
 Masks     one channel, two values  -> bool (H, W), True = lesion
 
+Channels  as stored, one or three, for those who ask: read_channels, of a file or of its bytes
+
 Pixels are taken as they lie in the file: a rotation in the EXIF header is NOT applied. MATLAB's imread does not apply it
 either, and the challenge's masks were drawn and are scored on the stored grid, so a turned image would miss its mask.
 """
@@ -22,16 +24,27 @@ def read_image(path: Path | str) -> np.ndarray:
 
     Raises FileNotFoundError, or ValueError for a file that is truncated, no image, not 8-bit, or not grey or RGB.
     """
-    mode, pixels = _decode(path)
+    pixels = read_channels(path)
+    if pixels.shape[2] == 1:
+        pixels = np.repeat(pixels, 3, axis=2)
+    return np.require(pixels, requirements=["C", "W"])  # a copy where imageio hands out a read-only array
+
+
+def read_channels(source: Path | str | bytes) -> np.ndarray:
+    """Read an image file, or the bytes of one, as uint8 (H, W, 1) if it is grey and (H, W, 3) otherwise.
+
+    Raises as read_image does; the result may be read-only.
+    """
+    mode, pixels = _decode(source)
     if mode not in _MODES or pixels.dtype not in (np.uint8, np.bool_):
-        raise ValueError(f"{path}: the image is stored as {mode} ({pixels.dtype}); it must be 8-bit grey or RGB")
+        raise ValueError(
+            f"{name_of(source)}: the image is stored as {mode} ({pixels.dtype}); it must be 8-bit grey or RGB"
+        )
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.uint8) * 255
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
-    if pixels.shape[2] < 3:  # grey, or grey and alpha
-        pixels = np.repeat(pixels[:, :, :1], 3, axis=2)
-    return np.require(pixels[:, :, :3], requirements=["C", "W"])  # a copy where imageio hands out a read-only array
+    return pixels[:, :, :3] if pixels.shape[2] >= 3 else pixels[:, :, :1]  # without alpha
 
 
 def read_mask(path: Path | str) -> np.ndarray:
@@ -67,22 +80,27 @@ def size_of(path: Path | str) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def _decode(path: Path | str) -> tuple[str, np.ndarray]:
+def _decode(source: Path | str | bytes) -> tuple[str, np.ndarray]:
     """Mode (Pillow's name of the pixel format) and pixels of the file's first picture."""
     try:
-        with iio.imopen(path, "r", plugin="pillow") as file:
+        with iio.imopen(source, "r", plugin="pillow") as file:
             mode = file.metadata(exclude_applied=False)["mode"]
             return mode, file.read(index=0)
     except Exception as problem:  # the decoders raise whatever they please: OSError, SyntaxError, struct.error, ...
-        raise _unreadable(path, problem) from problem
+        raise _unreadable(source, problem) from problem
 
 
-def _unreadable(path: Path | str, problem: Exception) -> Exception:
+def name_of(source: Path | str | bytes) -> str:
+    """What an error calls it: the file's path, or "<483 bytes>"."""
+    return f"<{len(source)} bytes>" if isinstance(source, bytes) else str(source)
+
+
+def _unreadable(source: Path | str | bytes, problem: Exception) -> Exception:
     if isinstance(problem, MemoryError | PermissionError):
         return problem
-    if not Path(path).exists():
-        return FileNotFoundError(f"{path}: there is no such file")
-    if Path(path).stat().st_size == 0:
-        return ValueError(f"{path}: the file is empty")
+    if not isinstance(source, bytes) and not Path(source).exists():
+        return FileNotFoundError(f"{source}: there is no such file")
+    if (len(source) if isinstance(source, bytes) else Path(source).stat().st_size) == 0:
+        return ValueError(f"{name_of(source)}: the file is empty")
     reason = "truncated" if "truncated" in str(problem).lower() else "corrupt, truncated or no image"
-    return ValueError(f"{path}: the file cannot be read as an image, it is {reason}")
+    return ValueError(f"{name_of(source)}: the file cannot be read as an image, it is {reason}")

@@ -1,14 +1,11 @@
 """MATLAB's imresize: the resize under which MatConvNet's networks were trained.
 
 Shapes    image (H, W) or (H, W, C)  ->  (H', W') or (H', W', C)
-Kernels   bicubic   Keys' cubic with a = -0.5, four pixels wide
-          bilinear  triangle, two pixels wide
-          nearest   box, one pixel wide (no antialiasing, as in MATLAB)
+Kernels   bicubic and bilinear, of resampling.py; nearest is its box, without antialiasing, as in MATLAB
 Rules     output pixel i (from 1) looks at input position u = i / s + (1 - 1 / s) / 2, where s is the dimension's scale;
           when shrinking with antialiasing the kernel is widened by 1 / s; weights are divided by their sum;
           positions beyond the border are mirrored, the border pixel twice; the dimension with the smaller scale goes first.
-Source    MATLAB's documentation of imresize; R. Keys, Cubic convolution interpolation, 1981. Held against arrays that
-          MATLAB wrote (tests/test_imresize.py).
+Source    MATLAB's documentation of imresize. Held against arrays that MATLAB wrote (tests/test_imresize.py).
 
 Sums are taken in double. Each of the two passes returns the class of its input, as MATLAB's do: floating point keeps its
 type; integers are rounded, halves away from zero, and clipped, twice. Ask for single to round once.
@@ -18,30 +15,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import DTypeLike
 from scipy import sparse
 
-_STRIP = 1 << 20  # input elements converted to double at a time: the working set stays in the processor's cache
+from dagnet.data import resampling
 
-
-def _cubic(x: np.ndarray) -> np.ndarray:
-    x = np.abs(x)
-    near = (1.5 * x - 2.5) * x * x + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
-
-
-def _triangle(x: np.ndarray) -> np.ndarray:
-    return np.maximum(1 - np.abs(x), 0.0)
-
-
-_KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {
-    "bicubic": (_cubic, 4),
-    "bilinear": (_triangle, 2),
-}
+_METHODS = ("bicubic", "bilinear", "nearest")
 
 
 def imresize(
@@ -67,12 +49,12 @@ def imresize(
             image = np.take(image, _nearest_index(image.shape[axis], sizes[axis], scales[axis]), axis=axis)
         else:
             weights = _weights(image.shape[axis], sizes[axis], scales[axis], method, antialiasing)
-            image = _resize_axis(image, weights, axis, dtype)
+            image = resampling.apply(weights, image, axis, dtype)
     return image.astype(dtype, copy=False)
 
 
 def _refuse_unfit(image: np.ndarray, method: str) -> None:
-    if method not in (*_KERNELS, "nearest"):
+    if method not in _METHODS:
         raise ValueError(f"imresize: method is {method!r}; it must be 'bicubic', 'bilinear' or 'nearest'")
     if image.ndim not in (2, 3) or image.size == 0:
         raise ValueError(f"imresize: image has shape {image.shape}; it must be (H, W) or (H, W, C) and not empty")
@@ -112,39 +94,6 @@ def _nearest_index(n_in: int, n_out: int, scale: float) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)  # a data set asks for few pairs of sizes, and many times
 def _weights(n_in: int, n_out: int, scale: float, method: str, antialiasing: bool) -> sparse.csr_array:
-    """The pass as a matrix (n_out, n_in), one kernel a row."""
-    kernel, width = _KERNELS[method]
+    """The pass as a matrix (n_out, n_in)."""
     shrink = min(scale, 1.0) if antialiasing else 1.0
-    reach = width / shrink
-    u = _positions(n_out, scale)[:, None]
-    taps = math.ceil(reach) + 2
-    index = np.floor(u - reach / 2).astype(np.intp) + np.arange(taps)
-    values = kernel(shrink * (u - index))
-    values /= values.sum(axis=1, keepdims=True)
-    rows = np.repeat(np.arange(n_out), taps)
-    weights = sparse.csr_array((values.ravel(), (rows, _mirrored(index, n_in).ravel())), shape=(n_out, n_in))
-    weights.eliminate_zeros()
-    return weights
-
-
-def _resize_axis(image: np.ndarray, weights: sparse.csr_array, axis: int, dtype: np.dtype) -> np.ndarray:
-    """Apply weights (n_out, n_in) along axis 0 or 1, strip by strip over the other axis."""
-    other = 1 - axis
-    shape = list(image.shape)
-    shape[axis] = weights.shape[0]
-    out = np.empty(shape, dtype)
-    step = max(1, _STRIP * image.shape[other] // image.size)
-    source, target = image.swapaxes(0, axis), out.swapaxes(0, axis)
-    for start in range(0, image.shape[other], step):
-        strip = source[:, start : start + step]
-        columns = strip.astype(np.float64, order="C").reshape(strip.shape[0], -1)
-        target[:, start : start + step] = _as_type(weights @ columns, out.dtype).reshape(-1, *strip.shape[1:])
-    return out
-
-
-def _as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    if dtype.kind == "f":
-        return values
-    limits = np.iinfo(dtype)
-    away = np.copysign(np.floor(np.abs(values) + 0.5), values)
-    return np.clip(away, limits.min, limits.max)
+    return resampling.matrix(_positions(n_out, scale), n_in, method, shrink, lambda index: _mirrored(index, n_in))
