@@ -92,5 +92,7 @@ def test_blocks_alone_behave_as_in_beta25():
 
 
 def test_an_unknown_profile_is_named_and_the_known_ones_are_listed():
-    with pytest.raises(ValueError, match=r"'beta26' is not known; one of beta18, beta20, .* beta24 .*is right"):
+    with pytest.raises(
+        ValueError, match=r"'beta26' is not known; one of beta18, beta20, beta23, beta24, beta25, master is right"
+    ):
         profile.apply(DagNN(), "beta26")

@@ -101,8 +101,7 @@ def find(name: str) -> Profile:
     """The profile of that name. Raises ValueError for another, listing those known."""
     known = ALIASES.get(name, name)
     if known not in PROFILES:
-        aliases = ", ".join(f"{alias} (the same as {of})" for alias, of in ALIASES.items())
-        raise ValueError(f"profile: {name!r} is not known; one of {', '.join(PROFILES)}, {aliases} is right")
+        raise ValueError(f"profile: {name!r} is not known; one of {', '.join(sorted(PROFILES | ALIASES))} is right")
     return PROFILES[known]
 
 

@@ -68,7 +68,7 @@ class Solver:
     def __post_init__(self) -> None:
         for name, (fits, words) in _RANGES.items():
             value = getattr(self, name, None)
-            if value is not None and not (isinstance(value, int | float | np.number) and fits(value)):
+            if value is not None and not (isinstance(value, int | float | np.number) and fits(float(value))):
                 raise ValueError(f"{name}: it is {value}; a number {words} is right")
 
     @property
