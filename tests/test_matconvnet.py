@@ -1,5 +1,6 @@
 """MatConvNet's calls as they stand in MATLAB code give MatConvNet's numbers, and wrong ones a clear sentence."""
 
+import copy
 import os
 import re
 import subprocess
@@ -212,6 +213,8 @@ def test_the_loss_divides_by_the_images_where_master_is_followed(rng):
         ),
         (lambda x: vl_nnpool(x, 2, [], "stride"), "vl_nnpool: the option 'stride' came without a value"),
         (lambda x: vl_nnpool(x, 2, [], 3), "vl_nnpool: where the name of an option is right, 3 came"),
+        (lambda x: vl_nnpool(x, 2, [], "stride", "2"), "an argument: '2' came where numbers are right"),
+        (lambda x: vl_nnrelu(x, "leak", [1, 2]), "an argument: [1, 2] came where one number is right"),
         (lambda x: vl_nnsoftmax(x, "dim", 3), "vl_nnsoftmax: it has no option 'dim'; it has none"),
         (lambda x: vl_nndropout(x, x), "vl_nndropout: dzdy came without a mask"),
         (lambda x: release("beta99"), "'beta99' is not known"),
@@ -327,9 +330,10 @@ def test_fields_are_read_and_set_under_matlabs_names(net):
 def test_a_copied_variable_or_parameter_leaves_the_net_alone(net):
     net.getParam("conv1b").learningRate = 7
     net.getVar(1).value = np.ones((1, 1, 1, 1), np.float32)
-    net.getLayer("relu1").block
+    copy.deepcopy(net.getLayer("relu1").block).leak = 0.5
     assert net.params["conv1b"].learning_rate == 1
     assert net.vars["input"].value is None
+    assert net.layers["relu1"].block.leak == 0
 
 
 def test_eval_takes_lists_and_dicts_and_gives_dagnets_numbers(net):
@@ -344,6 +348,8 @@ def test_eval_takes_lists_and_dicts_and_gives_dagnets_numbers(net):
     net.accumulateParamDers = True
     net.eval({"input": x, "label": c}, {"objective": 1})
     np.testing.assert_allclose(net.params(1).der, 2 * der, rtol=1e-6)
+    net.eval(["input", x, "label", c], [])
+    assert net.params(1).der is not None
     net.mode = "test"
     with pytest.raises(ValueError, match="eval: it is given a list of 3; names and values in turn"):
         net.eval(["input", x, "label"])

@@ -30,10 +30,11 @@ _seed = 0
 
 
 class release:  # it is called like a function
-    """Which MatConvNet the functions follow from here on: "beta25", the last release, unless said otherwise; or "master".
+    """Which MatConvNet the functions follow from here on: "beta25", the last release, unless another is named.
 
-    `with release("master"):` holds for its block alone. What differs stands in dagnet.training.profile: for one, master's
-    vl_nnloss divides by the number of images and the releases' does not. Raises ValueError for a release that is not known.
+    `with release("master"):` holds for its block alone. What differs, and which releases there are, stands in
+    dagnet.training.profile: for one, master's vl_nnloss divides by the number of images and the releases' does not. Raises
+    ValueError for a release that is not known.
     """
 
     def __init__(self, name: str) -> None:
@@ -76,8 +77,13 @@ def is_empty(value: Any) -> bool:
 
 
 def numbers(value: Any) -> list[Any]:
-    """A number, list or array of them as a list, column by column as MATLAB counts; whole ones as int."""
+    """A number, list or array of them as a list, column by column as MATLAB counts; whole ones as int.
+
+    Raises ValueError for anything else.
+    """
     flat = array.to_numpy(value) if hasattr(value, "dtype") else np.asarray(value)
+    if flat.dtype.kind not in "biuf":
+        raise ValueError(f"an argument: {_described(value)} came where numbers are right")
     return [int(v) if float(v).is_integer() else v for v in flat.ravel(order="F").tolist()]
 
 
@@ -85,7 +91,7 @@ def number(value: Any) -> Any:
     """The only one of them. Raises ValueError where there are others."""
     found = numbers(value)
     if len(found) != 1:
-        raise ValueError(f"MATLAB's numbers: {found} came where one number is right")
+        raise ValueError(f"an argument: {found} came where one number is right")
     return found[0]
 
 

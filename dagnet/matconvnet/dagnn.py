@@ -41,7 +41,7 @@ PRINT: dict[str, Any] = {
     "Format": "format",
     "MaxNumColumns": "max_num_columns",
 }
-Pairs = Mapping[str, Any] | Sequence[Any]  # {"input": x} or ["input", x]
+Pairs = Mapping[str, Any] | Sequence[Any] | None  # {"input": x} or ["input", x]
 
 
 class DagNN(dagnet.DagNN):
@@ -258,8 +258,8 @@ def __getattr__(name: str) -> Any:
 
 def as_dict(who: str, given: Pairs) -> dict[str, Any]:
     """["input", x, "label", c] as a dict. Raises ValueError, naming `who`, for anything else."""
-    if isinstance(given, Mapping):
-        return dict(given)
+    if given is None or isinstance(given, Mapping):
+        return dict(given or {})
     names, values = given[::2], given[1::2]
     if len(names) != len(values) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{who}: it is given a list of {len(given)}; names and values in turn, or a dict, are right")

@@ -1,5 +1,6 @@
 """dagnet's objects under MATLAB's names: net.params(3).learningRate, net.layers(1).block.hasBias, counted from 1."""
 
+import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -40,10 +41,15 @@ class View:
             raise AttributeError(f"{name} is not set by hand; net.{method} is right")
         setattr(self._object, field, bare(value))
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "View":
+        return View(copy.deepcopy(self._object, memo))
+
     def __repr__(self) -> str:
         return f"View({self._object!r})"
 
     def _field(self, name: str) -> str:
+        if name.startswith("_"):  # Python's own questions, which a View that is being copied is asked too
+            raise AttributeError(name)
         if isinstance(self._object, block.Layer) and name in (named := catalogue.matlab_fields(type(self._object))):
             return named[name].name
         field = snake_case(name)
