@@ -1,13 +1,14 @@
 """What a training cannot do with is said before its first epoch, in one sentence that names the argument."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from dagnet.files import checkpoint
 from dagnet.layers import relu
-from dagnet.training import trainer
+from dagnet.training import arguments, trainer
 from tests import little
 
 
@@ -120,12 +121,31 @@ def test_another_loss_than_in_the_epochs_before_is_refused(refusal, tmp_path):
     )
 
 
-def test_a_network_too_large_for_its_checkpoint_is_refused_before_the_folder_is_made(refusal, tmp_path):
+@pytest.fixture
+def disk(monkeypatch):
+    """Sets how many GiB are free."""
+
+    def has_left(gib):
+        monkeypatch.setattr(arguments.shutil, "disk_usage", lambda folder: SimpleNamespace(free=gib * 2**30))
+
+    return has_left
+
+
+def test_a_disk_without_room_for_a_checkpoint_is_named_before_the_first_epoch(refusal, tmp_path, disk):
+    disk(0)
+    assert refusal(little.net()).startswith(
+        f"exp_dir {tmp_path / 'run'}: a checkpoint takes 0.00 GiB and its disk has 0.00"
+    )
+
+
+def test_a_network_of_more_than_2_gib_needs_nothing_but_room(disk, tmp_path):
     net = little.net()
     net.params["predf"].value = np.broadcast_to(np.float32(0), (7, 7, 4096, 4096))  # takes no memory
-    said = refusal(net)
-    assert "parameters take 3.06 GiB" in said and "the largest is 'predf' (7, 7, 4096, 4096)" in said
-    assert not (tmp_path / "run").exists()
+    disk(6.2)
+    arguments.check_room(net, tmp_path)
+    disk(6)
+    with pytest.raises(ValueError, match=r"takes 6\.13 GiB and its disk has 6\.00 GiB left; another exp_dir"):
+        arguments.check_room(net, tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(refusal, tmp_path):

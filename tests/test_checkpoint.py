@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from dagnet.dagnn import DagNN
-from dagnet.files import checkpoint, matfile, matvalues
+from dagnet.files import checkpoint, level5writer, matfile, matvalues
 from dagnet.layers import bnorm, conv, loss
 from tests.conftest import golden_file
-from tests.values import octave, same
+from tests.values import differences, octave, same
 
 FROM_BETA23 = ["beta23", "beta25", "master"]
 
@@ -71,6 +71,15 @@ def test_checkpoints_of_before_beta21_have_no_state(release):
     assert read.epoch == 2
 
 
+def test_a_state_or_network_too_large_for_version_7_makes_the_checkpoint_one_of_version_73(
+    net, state, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(level5writer, "LARGEST", 4000)
+    checkpoint.save(tmp_path / "a.mat", net, state, STATS)
+    assert matfile.version(tmp_path / "a.mat") == "7.3"
+    assert differences(checkpoint.load(tmp_path / "a.mat").state, state) == []
+
+
 def test_a_long_training_of_matlab_is_read_and_written_back_bit_for_bit(data_dir, tmp_path):
     path = data_dir / "networks/lapsrn_text_net-epoch-995.mat"
     read = quietly(path)
@@ -84,14 +93,25 @@ def test_a_long_training_of_matlab_is_read_and_written_back_bit_for_bit(data_dir
         assert same(after[name], before[name]), name
 
 
-@pytest.mark.parametrize("release", ["beta25", "master"])
-def test_a_checkpoint_of_todays_release_is_written_back_with_the_same_state_and_statistics(tmp_path, release):
+@pytest.mark.parametrize("version", ["7", "7.3"])
+@pytest.mark.parametrize("release", ["beta18", "beta20", *FROM_BETA23])
+def test_a_checkpoint_of_any_release_is_written_back_bit_for_bit(tmp_path, release, version):
     path = golden_file(f"releases/{release}/net-epoch-2.mat")
     read = checkpoint.load(path)
-    checkpoint.save(tmp_path / "a.mat", read.net, read.state, read.stats)
-    before, after = matfile.read(path), matfile.read(tmp_path / "a.mat")
-    assert same(after["state"], before["state"])
-    assert same(after["stats"], before["stats"])
+    checkpoint.save(tmp_path / "a.mat", read.net, read.state, read.stats, state_field=read.state_field, version=version)
+    assert matfile.version(tmp_path / "a.mat") == version
+    again, written = matfile.read(tmp_path / "a.mat"), matfile.read(path)
+    assert set(again) == set(written)
+    assert [line for name in again for line in differences(again[name], written[name], name)] == []
+
+
+def test_a_checkpoint_becomes_another_releases(tmp_path):
+    read = checkpoint.load(golden_file("releases/beta25/net-epoch-2.mat"))
+    checkpoint.save(tmp_path / "a.mat", read.net, read.state, read.stats, state_field="momentum", release="beta23")
+    again, right = matfile.read(tmp_path / "a.mat"), matfile.read(golden_file("releases/beta23/net-epoch-2.mat"))
+    assert list(again["state"]) == list(right["state"])
+    for ours, theirs in zip(again["net"]["layers"], right["net"]["layers"], strict=True):
+        assert differences(ours, theirs) == []
 
 
 def test_a_simplenns_checkpoint_gives_its_momentum_to_the_dagnns_parameters(data_dir):
@@ -113,28 +133,53 @@ def test_the_info_of_older_files_becomes_statistics(data_dir):
 # ---------------------------------------------------------------- ours
 
 
-def test_load_of_save_is_the_identity(net, state, tmp_path):
-    checkpoint.save(tmp_path / "net-epoch-3.mat", net, state, STATS)
+@pytest.mark.parametrize("version", ["7", "7.3"])
+def test_load_of_save_is_the_identity(net, state, tmp_path, version):
+    checkpoint.save(tmp_path / "net-epoch-3.mat", net, state, STATS, version=version)
     read = checkpoint.load(tmp_path / "net-epoch-3.mat")
     assert read.epoch == 3
-    assert all(same(read.net.params[n].value, p.value) for n, p in net.params.items())
-    assert list(read.state) == list(state)
-    assert all(same(read.state[n], m) for n, m in state.items())
-    assert read.state["scoreb"].shape == (1, 1)
-    assert [list(r) for r in read.stats["train"]] == [list(r) for r in STATS["train"]]
-    assert all(
-        same(np.asarray(a[k]), np.asarray(b[k]))
-        for a, b in zip(read.stats["val"], STATS["val"], strict=True)
-        for k in a
+    assert (
+        differences({n: p.value for n, p in read.net.params.items()}, {n: p.value for n, p in net.params.items()}) == []
     )
+    assert differences(read.state, state) == []
+    assert all(value.flags.c_contiguous for value in read.state.values())
+    assert read.state["scoreb"].shape == (1, 1)
+    arrays = {kind: [{k: np.asarray(v) for k, v in r.items()} for r in STATS[kind]] for kind in STATS}
+    for kind, records in arrays.items():
+        for ours, right in zip(read.stats[kind], records, strict=True):
+            assert differences({k: np.asarray(v) for k, v in ours.items()}, right) == []
 
 
-def test_other_solvers_memory_comes_back_too(net, tmp_path):
-    adam = {"m": np.ones((4, 1), np.float32), "v": np.full((4, 1), 2, np.float32), "t": 7.0}
-    checkpoint.save(tmp_path / "a.mat", net, {"convb": adam}, STATS)
-    read = checkpoint.load(tmp_path / "a.mat").state
-    assert list(read) == ["convb"]
-    assert {k: v.tolist() for k, v in read["convb"].items()} == {"m": [[1]] * 4, "v": [[2]] * 4, "t": [[7]]}
+def test_a_momentum_that_is_0_is_no_missing_one(net, tmp_path):
+    state = {n: np.zeros_like(p.value) for n, p in net.params.items() if n != "bnx"}
+    checkpoint.save(tmp_path / "a.mat", net, state, STATS)
+    assert differences(checkpoint.load(tmp_path / "a.mat").state, state) == []
+
+
+def test_statistics_of_any_class_come_back(net, tmp_path):
+    record = {
+        "num": 6.0,
+        "cell": matvalues.row(["one"]),
+        "row": np.array([[1.0, 2.0]], np.float32),
+        "flag": np.bool_(True),
+        "none": np.zeros((0, 0)),
+        "text": "x",
+    }
+    checkpoint.save(tmp_path / "a.mat", net, {}, {"train": [record, record], "val": []})
+    read = checkpoint.load(tmp_path / "a.mat").stats
+    checkpoint.save(tmp_path / "b.mat", net, {}, read)
+    again, before = (matfile.read(tmp_path / name)["stats"] for name in ("b.mat", "a.mat"))
+    assert differences(again, before) == []
+    assert differences(read["train"][1]["cell"], record["cell"]) == []
+    assert (read["train"][1]["flag"], read["train"][1]["num"]) == (np.True_, 6.0)
+
+
+@pytest.mark.parametrize("version", ["7", "7.3"])
+def test_other_solvers_memory_comes_back_too(net, tmp_path, version):
+    adam = {"m": np.ones((4, 1), np.float32), "v": np.full((4, 1), 2, np.float32), "t": np.full((1, 1), 7.0)}
+    adadelta = {"g_sqr": np.ones((3, 3, 2, 4), np.float32), "delta_sqr": np.zeros((3, 3, 2, 4), np.float32)}
+    checkpoint.save(tmp_path / "a.mat", net, {"convf": adadelta, "convb": adam}, STATS, version=version)
+    assert differences(checkpoint.load(tmp_path / "a.mat").state, {"convf": adadelta, "convb": adam}) == []
 
 
 def test_a_net_without_statistics_yet_is_a_whole_checkpoint(net, tmp_path):

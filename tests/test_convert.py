@@ -1,4 +1,4 @@
-"""dagnet convert: SimpleNN to DagNN and v7.3 to v7, computing the same; what it refuses leaves no file."""
+"""dagnet convert: SimpleNN to DagNN, v7.3 to v7 and back, computing the same; what it refuses leaves no file."""
 
 import shutil
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from dagnet.files import checkpoint, matfile, netfile
+from dagnet.files import checkpoint, level5writer, matfile, netfile
 from dagnet.models import vgg16
 from tests.test_files_simplenn import CONV, LOSS, POOL, chain
 from tests.verbs import SPOILED_NETS, call, refused, segmenting_net
@@ -32,7 +32,10 @@ def test_a_simplenn_of_version_73_becomes_a_dagnn_of_version_7_that_computes_the
     code, out, err = call(capsys, "convert", source, "-o", tmp_path / "a/dag.mat")
     before, after = netfile.load(source), netfile.load(tmp_path / "a/dag.mat")
     assert (code, err) == (0, "")
-    assert out == f"{tmp_path / 'a/dag.mat'}: {len(before.layers)} layers, {len(before.params)} parameters\n"
+    assert (
+        out
+        == f"{tmp_path / 'a/dag.mat'}: {len(before.layers)} layers, {len(before.params)} parameters, MAT version 7\n"
+    )
     for net in (before, after):  # the one with batch normalisation ends in a loss, which wants labels
         net.remove_layer([n for n, record in net.layers.items() if len(record.inputs) > 1])
     assert (output(before, (16, 16, 1, 1)) == output(after, (16, 16, 1, 1))).all()
@@ -49,7 +52,7 @@ def test_what_is_written_is_a_struct_in_saveobj_s_layout(data_dir, tmp_path, cap
 def test_a_simplenn_keeps_its_layers_and_gets_canonical_names_when_asked_for(tmp_path, capsys):
     matfile.write(tmp_path / "simple.mat", {"net": chain(CONV, POOL, LOSS)})
     words = ["convert", tmp_path / "simple.mat", "-o", tmp_path / "dag.mat"]
-    assert call(capsys, *words)[:2] == (0, f"{tmp_path / 'dag.mat'}: 3 layers, 2 parameters\n")
+    assert call(capsys, *words)[:2] == (0, f"{tmp_path / 'dag.mat'}: 3 layers, 2 parameters, MAT version 7\n")
     assert netfile.load(tmp_path / "dag.mat").inputs == ["x0", "label"]
     assert call(capsys, *words, "--canonical-names")[0] == 0
     net = netfile.load(tmp_path / "dag.mat")
@@ -62,11 +65,64 @@ def test_a_dagnn_stays_what_it_is(net, tmp_path, capsys):
     assert (tmp_path / "again.mat").read_bytes() == net.read_bytes()
 
 
-def test_of_a_checkpoint_the_network_is_converted(net, tmp_path, capsys):
+@pytest.fixture
+def training(net, tmp_path):
+    """A checkpoint of the net, and where it lies."""
     loaded = netfile.load(net)
-    checkpoint.save(tmp_path / "net-epoch-1.mat", loaded, {}, {"train": [{"objective": 0.5}], "val": []})
-    assert call(capsys, "convert", tmp_path / "net-epoch-1.mat", "-o", tmp_path / "net.mat")[0] == 0
+    state = {name: np.ones_like(param.value) for name, param in loaded.params.items()}
+    stats = {"train": [{"num": 4.0, "objective": 0.5}] * 2, "val": [{"num": 2.0, "objective": 0.75}] * 2}
+    checkpoint.save(tmp_path / "net-epoch-2.mat", loaded, state, stats, profile="beta23", state_field="momentum")
+    return tmp_path / "net-epoch-2.mat"
+
+
+def test_networks_and_checkpoints_go_to_version_73_and_back_without_a_loss(net, training, tmp_path, capsys):
+    for source in (net, training):
+        _, out, _ = call(capsys, "convert", source, "-o", tmp_path / "73.mat", "--v7.3")
+        assert out.endswith("MAT version 7.3\n") and h5py.is_hdf5(tmp_path / "73.mat")
+        _, out, _ = call(capsys, "convert", tmp_path / "73.mat", "-o", tmp_path / "7.mat")
+        assert out.endswith("MAT version 7\n")
+        assert (tmp_path / "7.mat").read_bytes() == source.read_bytes()
+
+
+def test_a_checkpoint_stays_one_with_state_and_statistics(training, tmp_path, capsys):
+    code, out, err = call(capsys, "convert", training, "-o", tmp_path / "a.mat")
+    assert (code, err) == (0, "")
+    assert out.endswith("parameters, state.momentum, statistics of 2 epochs, MAT version 7\n")
+    assert checkpoint.load(tmp_path / "a.mat").profile == "beta23"
+
+
+def test_of_a_checkpoint_the_network_alone_is_taken_when_asked_for(net, training, tmp_path, capsys):
+    assert call(capsys, "convert", training, "-o", tmp_path / "net.mat", "--network")[0] == 0
     assert (tmp_path / "net.mat").read_bytes() == net.read_bytes()
+
+
+def test_a_checkpoint_is_written_for_a_release(training, tmp_path, capsys):
+    fields = {"beta20": "no state", "beta23": "state.momentum", "beta24": "state.solverState"}
+    for release, field in fields.items():
+        out = call(capsys, "convert", training, "-o", tmp_path / "a.mat", "--release", release)[1]
+        assert f" parameters, {field}, statistics" in out
+        read = checkpoint.load(tmp_path / "a.mat")
+        assert bool(read.state) == (release != "beta20") and read.epoch == 2
+        block = matfile.read(tmp_path / "a.mat")["net"]["layers"].records[0]["block"]
+        assert ("dilate" in block) == (release != "beta20")
+
+
+def test_a_simplenns_checkpoint_becomes_a_dagnns(data_dir, tmp_path, capsys):
+    source = data_dir / "networks/oneclick_mnist_net-epoch-50.mat"
+    out = call(capsys, "convert", source, "-o", tmp_path / "a.mat", "--canonical-names")[1]
+    assert "state.solverState, statistics of 50 epochs" in out
+    read = checkpoint.load(tmp_path / "a.mat")
+    assert "prediction" in read.net.vars and list(read.state) == list(read.net.params)
+
+
+def test_a_network_too_large_for_version_7_becomes_73_and_is_refused_where_7_is_asked_for(
+    net, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(level5writer, "LARGEST", 2000)
+    assert call(capsys, "convert", net, "-o", tmp_path / "a.mat")[1].endswith("MAT version 7.3\n")
+    result = call(capsys, "convert", net, "-o", tmp_path / "b.mat", "--v7")
+    assert refused(result, "b.mat", "takes more than", "version 7.3 holds it")
+    assert not (tmp_path / "b.mat").exists()
 
 
 def test_layers_that_nobody_knows_are_kept_and_named(data_dir, tmp_path, capsys):

@@ -8,7 +8,7 @@ up to beta23); and `stats`, which comes last, with one record an epoch for `trai
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,14 @@ class Checkpoint:
             Parameters of which it keeps nothing are absent, as all are in files of beta20 and before
     stats   "train" and "val": one dict of statistics an epoch
     profile the release that was followed, a name of training.profile; None where MatConvNet wrote the file
+    state_field   what the state is called in the file: "solverState", "momentum" up to beta23, None where there is none
     """
 
     net: DagNN
     state: dict[str, Any]
     stats: Stats
     profile: str | None = None
+    state_field: str | None = "solverState"
 
     @property
     def epoch(self) -> int:
@@ -53,16 +55,22 @@ def path_of(exp_dir: str | os.PathLike, epoch: int) -> Path:
     return Path(exp_dir) / f"net-epoch-{epoch}.mat"
 
 
-def load(path: str | os.PathLike) -> Checkpoint:
+def is_whole(path: str | os.PathLike) -> bool:
+    """Whether a .mat file holds a checkpoint, told by the names of its variables. Raises as load does where it is damaged."""
+    return _is_whole(matfile.names(path))
+
+
+def load(path: str | os.PathLike, canonical_names: bool = False) -> Checkpoint:
     """The checkpoint in a file, of a DagNN or a SimpleNN (which becomes a DagNN, its state with it).
 
-    Raises FileNotFoundError, OSError, or ValueError where the file is damaged, or no whole checkpoint.
+    canonical_names as for netfile.load. Raises FileNotFoundError, OSError, or ValueError where the file is damaged, or no whole
+    checkpoint.
     """
     values = matfile.read(path, VARIABLES)
     if not _is_whole(values):
         found = ", ".join(values) or "none of them"
         raise ValueError(f"{path}: it is no whole checkpoint: it should hold net and stats and holds {found}")
-    return _from_values(values, str(path))
+    return _from_values(values, str(path), canonical_names)
 
 
 def save(
@@ -73,15 +81,18 @@ def save(
     *,
     state_field: str | None = "solverState",
     profile: str | None = None,
+    version: matfile.Version | None = None,
+    release: str | None = None,
 ) -> None:
     """Writes a checkpoint as beta24, beta25 and master read it; the old file stays until the new one is whole.
 
     `state`, `stats` and `profile` are as in Checkpoint; parameters that state does not name get 0, as MatConvNet has it, and
     None is written as its [], where nothing is to be kept. state_field: its name in an older release, None for those
-    that write no state.
-    Raises OSError where path cannot be written, ValueError for what a .mat file cannot hold.
+    that write no state. version and release are as for netfile.save: version 7.3 is taken where one of net and state has more
+    than 2 GB.
+    Raises OSError where path cannot be written, ValueError for what a .mat file cannot hold or the release could not run.
     """
-    matfile.write(path, _variables(net, state, stats, state_field, profile))
+    matfile.write(path, _variables(net, state, stats, state_field, profile, release), version)
 
 
 def check(net: DagNN, stats: Mapping[str, Sequence[Record]]) -> None:
@@ -117,16 +128,16 @@ def load_last(exp_dir: str | os.PathLike) -> tuple[Path, Checkpoint] | None:
 # ---------------------------------------------------------------- details
 
 
-def _is_whole(values: Mapping[str, Any]) -> bool:
+def _is_whole(values: Container[str]) -> bool:
     """Whether the variables of a file are those of a checkpoint: stats, formerly info, is written last."""
     return "net" in values and ("stats" in values or "info" in values)
 
 
-def _from_values(values: dict[str, Any], where: str) -> Checkpoint:
-    net = netfile.from_struct(values["net"], where)
+def _from_values(values: dict[str, Any], where: str, canonical_names: bool = False) -> Checkpoint:
+    net = netfile.from_struct(values["net"], where, canonical_names)
     stats = values["stats"] if "stats" in values else _stats_of_info(values["info"])
-    state = _state(values.get("state"), values["net"], net, where)
-    return Checkpoint(net, state, _stats(stats, where), _profile(values.get("dagnet"), where))
+    state, field = _state(values.get("state"), values["net"], net, where), _state_field(values.get("state"))
+    return Checkpoint(net, state, _stats(stats, where), _profile(values.get("dagnet"), where), field)
 
 
 def _variables(
@@ -135,9 +146,10 @@ def _variables(
     stats: Mapping[str, Sequence[Record]],
     state_field: str | None = "solverState",
     profile: str | None = None,
+    release: str | None = None,
 ) -> dict[str, Any]:
     """What save writes."""
-    variables: dict[str, Any] = {"net": netfile.to_struct(net)}
+    variables: dict[str, Any] = {"net": netfile.to_struct(net, release)}
     if state_field is not None:
         memory = NONE if state is None else matvalues.row([_memory(state.get(name, 0.0)) for name in net.params])
         last = {kind: _struct_array(stats.get(kind, ())[-1:]) for kind in ("train", "val")}
@@ -153,6 +165,12 @@ def _profile(dagnet: Any, where: str) -> str | None:
     if not isinstance(dagnet, dict) or not isinstance(dagnet.get("profile"), str):
         raise ValueError(f"{where}: dagnet is {matvalues.describe(dagnet)}; a struct with a text `profile` is right")
     return dagnet["profile"]
+
+
+def _state_field(state: Any) -> str | None:
+    if not isinstance(state, dict):
+        return None
+    return "momentum" if "momentum" in state and "solverState" not in state else "solverState"
 
 
 def _state(state: Any, struct: dict[str, Any], net: DagNN, where: str) -> dict[str, Any]:
@@ -171,8 +189,12 @@ def _state(state: Any, struct: dict[str, Any], net: DagNN, where: str) -> dict[s
         kept = {name: _shaped(memories[name], shape) for name, shape in shapes.items()}
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: state.solverState does not fit the network: {error}") from error
-    # a bare 0 says that nothing is kept
-    return {name: value for name, value in kept.items() if isinstance(value, dict) or value.size > 1 or value.any()}
+    return {name: value for name, value in kept.items() if not _is_nothing(value)}
+
+
+def _is_nothing(value: Any) -> bool:
+    """A bare 0, which is double whatever the parameter is, says that nothing is kept."""
+    return isinstance(value, np.ndarray) and value.size == 1 and value.dtype == np.float64 and not value.any()
 
 
 def _shaped(value: Any, shape: tuple[int, ...]) -> Any:
@@ -193,7 +215,7 @@ def _memory(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     """1x1 arrays as numbers of their class, so that they are written back as such; other values as they are."""
-    return value.ravel()[0] if isinstance(value, np.ndarray) and value.size == 1 else value
+    return value.ravel()[0] if isinstance(value, np.ndarray) and value.size == 1 and value.dtype != object else value
 
 
 def _stats(stats: Any, where: str) -> Stats:

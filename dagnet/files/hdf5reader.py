@@ -19,9 +19,18 @@ from .matvalues import DTYPES, Foreign, StructArray
 def read(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
     """The variables of a file by name, or only those of `names`. Raises whatever h5py raises where it is damaged."""
     with h5py.File(path, "r") as file:
-        # "#refs#" holds the elements of cells, "#subsystem#" the objects: neither is a variable
-        wanted = [n for n in file if not n.startswith("#") and (names is None or n in names)]
-        return {name: _value(file[name]) for name in wanted}
+        return {name: _value(file[name]) for name in _variables(file) if names is None or name in names}
+
+
+def names(path: Path) -> list[str]:
+    """The names of a file's variables, whose values are not read. Raises as read does."""
+    with h5py.File(path, "r") as file:
+        return _variables(file)
+
+
+def _variables(file: h5py.File) -> list[str]:
+    # "#refs#" holds the elements of cells, "#subsystem#" the objects: neither is a variable
+    return [name for name in file if not name.startswith("#")]
 
 
 def _value(node: h5py.Group | h5py.Dataset) -> Any:

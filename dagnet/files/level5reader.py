@@ -29,6 +29,7 @@ CELL, STRUCT, OBJECT, CHAR, SPARSE, FUNCTION, OPAQUE = 1, 2, 3, 4, 5, 16, 17  # 
 NUMERIC = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 LOGICAL, COMPLEX = 0x200, 0x800
 Order = Literal["<", ">"]  # of a number's bytes
+Shape = tuple[int, ...]
 
 
 def read(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
@@ -37,6 +38,22 @@ def read(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
     Raises EOFError, ValueError, zlib.error and others where it is damaged.
     """
     variables = {}
+    for name, flags, shape, source in _heads(path):
+        if name and (
+            names is None or name in names
+        ):  # MATLAB keeps the insides of objects in a variable without a name
+            variables[name] = _body(source, flags, shape)
+            source.finish()
+    return variables
+
+
+def names(path: Path) -> list[str]:
+    """The names of a file's variables, whose values are not read. Raises as read does."""
+    return [name for name, *_ in _heads(path) if name]
+
+
+def _heads(path: Path) -> Iterator[tuple[str, int, Shape, "_Plain"]]:
+    """Name, class and flags, and shape of each variable, and where to go on reading."""
     with path.open("rb") as file:
         order: Order = "<" if file.read(HEADER)[-2:] == b"IM" else ">"
         for kind, size in _elements(file, order, path.stat().st_size):
@@ -45,12 +62,8 @@ def read(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
                 kind, source.left = source.tag.unpack(source.read(8))
             if kind != MATRIX:
                 raise ValueError(f"there is an element of type {kind} where a variable should be")
-            name, value = _variable(source, names)
-            if value is not None:
-                source.finish()
-                if name:  # MATLAB keeps the insides of objects in a variable without a name
-                    variables[name] = value
-    return variables
+            flags, shape, name = _head(source)
+            yield name, flags, shape, source
 
 
 def _elements(file: BinaryIO, order: Order, size: int) -> Iterator[tuple[int, int]]:
@@ -159,14 +172,6 @@ def _text(source: _Plain) -> str:
     return _element(source)[1].decode()
 
 
-def _variable(source: _Plain, names: Collection[str] | None) -> tuple[str, Any]:
-    """The name and the value of a variable; None in its place, unread, where it is not wanted."""
-    flags, shape, name = _head(source)
-    if names is not None and name not in names:
-        return name, None
-    return name, _body(source, flags, shape)
-
-
 def _matrix(source: _Plain) -> Any:
     kind, size = source.tag.unpack(source.read(8))
     if kind != MATRIX:
@@ -177,14 +182,14 @@ def _matrix(source: _Plain) -> Any:
     return _body(source, flags, shape)
 
 
-def _head(source: _Plain) -> tuple[int, tuple[int, ...], str]:
+def _head(source: _Plain) -> tuple[int, Shape, str]:
     """An array's class and flags, shape (an object has none) and name."""
     flags = int(_array(source)[1][0])
     shape = () if flags & 0xFF == OPAQUE else tuple(_array(source)[1].tolist())
     return flags, shape, _text(source)
 
 
-def _body(source: _Plain, flags: int, shape: tuple[int, ...]) -> Any:
+def _body(source: _Plain, flags: int, shape: Shape) -> Any:
     kind, count = flags & 0xFF, math.prod(shape)
     if kind == CELL:
         cell = np.empty(count, object)
@@ -223,7 +228,7 @@ def _numbers(source: _Plain, flags: int, dtype: str) -> np.ndarray:
     return value
 
 
-def _struct(source: _Plain, shape: tuple[int, ...], count: int) -> Any:
+def _struct(source: _Plain, shape: Shape, count: int) -> Any:
     width = int(_array(source)[1][0])
     names = _element(source)[1]
     fields = [names[at : at + width].split(b"\0")[0].decode() for at in range(0, len(names), width)]
@@ -231,7 +236,7 @@ def _struct(source: _Plain, shape: tuple[int, ...], count: int) -> Any:
     return matvalues.struct(fields, shape, records)
 
 
-def _codes(source: _Plain, shape: tuple[int, ...]) -> np.ndarray:
+def _codes(source: _Plain, shape: Shape) -> np.ndarray:
     kind, codes = _array(source)
     if kind in (UTF8, UTF32):
         text = codes.tobytes().decode("utf-8" if kind == UTF8 else "utf-32")
@@ -241,7 +246,7 @@ def _codes(source: _Plain, shape: tuple[int, ...]) -> np.ndarray:
     return codes.astype(np.uint16).reshape(shape, order="F")
 
 
-def _sparse(source: _Plain, flags: int, shape: tuple[int, ...]) -> scipy.sparse.csc_matrix:
+def _sparse(source: _Plain, flags: int, shape: Shape) -> scipy.sparse.csc_matrix:
     at, starts = _array(source)[1], _array(source)[1]
     values = _numbers(source, flags, "f8")
     used = int(starts[-1])  # there may be room for more

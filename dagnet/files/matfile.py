@@ -4,8 +4,9 @@ What a file holds comes as the plain values that matvalues lists, the same from 
 """
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 from . import atomic, hdf5reader, hdf5writer, level5reader, level5writer
@@ -20,14 +21,12 @@ def read(path: str | os.PathLike, names: Collection[str] | None = None) -> dict[
     Raises FileNotFoundError or another OSError where there is no file or it may not be read, ValueError where it is no
     MAT-file of version 5 to 7.3 or is damaged.
     """
-    path = Path(path)
-    reader = hdf5reader.read if version(path) == "7.3" else level5reader.read
-    try:
-        return reader(path, names)
-    except (MemoryError, KeyboardInterrupt):
-        raise
-    except Exception as error:  # damage shows as a dozen kinds of error, from zlib's to TypeError
-        raise ValueError(f"{path}: the file is damaged or cut short ({type(error).__name__}: {error})") from error
+    return _from(Path(path), lambda reader, path: reader.read(path, names))
+
+
+def names(path: str | os.PathLike) -> list[str]:
+    """The names of a file's variables, without reading their values. Raises as read does."""
+    return _from(Path(path), lambda reader, path: reader.names(path))
 
 
 def version(path: str | os.PathLike) -> Version:
@@ -68,6 +67,17 @@ def _write_level5(path: Path, variables: Mapping[str, Any], or_raise: bool) -> b
             raise
         return False
     return True
+
+
+def _from(path: Path, ask: Callable[[ModuleType, Path], Any]) -> Any:
+    """What a reader says of a file, its errors made one kind."""
+    reader = hdf5reader if version(path) == "7.3" else level5reader
+    try:
+        return ask(reader, path)
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # damage shows as a dozen kinds of error, from zlib's to TypeError
+        raise ValueError(f"{path}: the file is damaged or cut short ({type(error).__name__}: {error})") from error
 
 
 def _start_of(path: Path) -> bytes:

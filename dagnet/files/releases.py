@@ -1,20 +1,20 @@
 """Which properties of blocks came with which release of MatConvNet: loading refuses one that the release does not know.
 
 A property that a release lacks has one value built in there; where the network has another, that release cannot run it.
-Source    networks that beta18, beta20, beta23, beta25 and master wrote (beta24 has beta25's properties)
+Source    networks that beta18, beta20, beta23, beta25 and master wrote, and beta24's +dagnn/Loss.m
 """
 
 from typing import Any
 
 from . import fields, writable
 
-RELEASES = ("beta18", "beta20", "beta23", "beta25", "master")
+RELEASES = ("beta18", "beta20", "beta23", "beta24", "beta25", "master")
 ANY = object()  # of a property that changes no numbers
 CAME = (  # the release, the type (None: whichever has it), the property, what is built in before
     ("beta20", "dagnn.BatchNorm", "epsilon", 1e-3),
     ("beta23", "dagnn.BatchNorm", "opts", ANY),
     ("beta23", None, "dilate", [1, 1]),
-    ("beta25", None, "ignoreAverage", False),
+    ("beta24", None, "ignoreAverage", False),
     ("master", None, "normalise", False),
     ("master", "dagnn.PDist", "noRoot", False),
     ("master", "dagnn.PDist", "epsilon", 1e-6),

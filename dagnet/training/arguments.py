@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from dagnet.dagnn import DagNN
-from dagnet.files import level5writer
 from dagnet.layers import array
 
 Indices = Sequence[int] | np.ndarray
@@ -63,18 +63,6 @@ def values(net: DagNN) -> dict[str, array.Array]:
     return found
 
 
-def check_size(net: DagNN) -> None:
-    """Raises ValueError where the parameters are more than a checkpoint holds, naming the largest, and as values does."""
-    found = values(net)
-    needed = sum(value.nbytes for value in found.values())
-    if needed + 2**20 > level5writer.LARGEST:  # names and shapes take a little too
-        name, large = max(found.items(), key=lambda item: item[1].nbytes)
-        raise ValueError(
-            f"net: its parameters take {needed / 2**30:.2f} GiB, and a checkpoint (MAT-file of version 7) holds less than "
-            f"2 GiB; the largest is '{name}' {large.shape}: narrower layers (fc_width), or float32, are right"
-        )
-
-
 def folder(exp_dir: str | os.PathLike) -> Path:
     """The folder, made where it is absent. Raises OSError where nothing can be written there."""
     path = Path(exp_dir)
@@ -84,3 +72,14 @@ def folder(exp_dir: str | os.PathLike) -> Path:
     except OSError as error:
         raise type(error)(f"exp_dir {path}: nothing can be written there ({error.strerror})") from error
     return path
+
+
+def check_room(net: DagNN, folder: Path) -> None:
+    """Raises ValueError where the disk has no room for one checkpoint of the net: its values, and as much for the solver."""
+    needed = 2 * sum(value.nbytes for value in values(net).values())
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise ValueError(
+            f"exp_dir {folder}: a checkpoint takes {needed / 2**30:.2f} GiB and its disk has {free / 2**30:.2f} GiB left; "
+            "another exp_dir, or narrower layers (fc_width), are right"
+        )

@@ -82,10 +82,11 @@ def train(
                      training that is gone on with. It returns the learning rate from there on (or one for each epoch, as
                      above), 0 to end the training, None to change nothing
 
-    Raises ValueError for arguments that do not fit, for a network that no checkpoint can hold, and for a checkpoint of another
-    network, profile or solver, FileExistsError where resume is False and exp_dir holds checkpoints, OSError where exp_dir
-    cannot be written: all before the first epoch. Then FloatingPointError where a loss or a parameter becomes NaN or infinite,
-    OSError where the disk is full, and KeyboardInterrupt with a message on how to go on; what was written stays whole.
+    Raises ValueError for arguments that do not fit, for a network that no checkpoint can hold or the disk has no room for,
+    and for a checkpoint of another network, profile or solver, FileExistsError where resume is False and exp_dir holds
+    checkpoints, OSError where exp_dir cannot be written: all before the first epoch. Then FloatingPointError where a loss or
+    a parameter becomes NaN or infinite, OSError where the disk is full, and KeyboardInterrupt with a message on how to go on;
+    what was written stays whole.
     """
     rates = arguments.rates(learning_rate)
     train, val = arguments.indices("train", train), arguments.indices("val", val)
@@ -99,8 +100,9 @@ def train(
     arguments.check_decay(weight_decay)
     arguments.check_objectives(net, der_outputs := der_outputs or {"objective": 1.0})
     made = solvers.make(solver, solver_opts, momentum=momentum, nesterov=nesterov_update)
-    arguments.check_size(net)
+    arguments.values(net)
     folder = arguments.folder(exp_dir)
+    arguments.check_room(net, folder)
     found = resuming.last(folder, resume)
     recipe = Recipe(
         profile=profiles.apply(net, resuming.profile_name(profile, found)),
