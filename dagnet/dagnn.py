@@ -11,7 +11,7 @@ import numpy as np
 
 from dagnet import execution
 from dagnet.graph import Graph, LayerRecord, Param, Table, Var
-from dagnet.layers import array, catalogue
+from dagnet.layers import array, catalogue, dropout
 from dagnet.layers.array import Array
 from dagnet.layers.block import Layer, Size
 from dagnet.layers.geometry import IDENTITY, ReceptiveField
@@ -184,6 +184,12 @@ class DagNN:
             param.der = None
         for record in self.layers.values():
             record.block.reset()
+
+    def seed(self, *numbers: int) -> None:
+        """Start all that is random in blocks (DropOut) anew: the same numbers, the same masks."""
+        for place, record in enumerate(self.layers.values()):
+            if isinstance(record.block, dropout.DropOut):
+                record.block.seed(np.random.SeedSequence((*numbers, place)))
 
     def copy(self) -> "DagNN":
         """A net of its own with the same layers, parameters and settings, without values of variables."""

@@ -122,6 +122,13 @@ def block_of(layer: Layer) -> block.Layer:
     return catalogue.from_matlab(known.block, properties)
 
 
+def param_names(layer: Layer) -> dict[str, int]:
+    """What a DagNN calls the layer's weights, and which of them each is; an empty weight is none of its parameters."""
+    kind, weights = layer["type"], layer["weights"]
+    ends: Sequence[str] = KINDS[kind].ends if kind in KINDS else [str(i + 1) for i in range(len(weights))]
+    return {layer["name"] + end: i for i, (end, w) in enumerate(zip(ends, weights, strict=False)) if w.size}
+
+
 def inputs(layer: Layer, its_block: block.Layer, x: Array | None) -> list[Any]:
     """What the block is given: x and, for losses, the layer's labels."""
     if layer["type"] not in KINDS or not KINDS[layer["type"]].labels:

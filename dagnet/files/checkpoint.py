@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from dagnet import simplelayers
 from dagnet.dagnn import DagNN
+from dagnet.simplenn import SimpleNN
 
 from . import fields, matfile, matvalues, netfile, writable
 
@@ -75,7 +77,7 @@ def load(path: str | os.PathLike, canonical_names: bool = False) -> Checkpoint:
 
 def save(
     path: str | os.PathLike,
-    net: DagNN,
+    net: DagNN | SimpleNN,
     state: Mapping[str, Any] | None,
     stats: Mapping[str, Sequence[Record]],
     *,
@@ -86,16 +88,16 @@ def save(
 ) -> None:
     """Writes a checkpoint as beta24, beta25 and master read it; the old file stays until the new one is whole.
 
-    `state`, `stats` and `profile` are as in Checkpoint; parameters that state does not name get 0, as MatConvNet has it, and
-    None is written as its [], where nothing is to be kept. state_field: its name in an older release, None for those
-    that write no state. version and release are as for netfile.save: version 7.3 is taken where one of net and state has more
-    than 2 GB.
+    `state`, `stats` and `profile` are as in Checkpoint; a SimpleNN's parameters are called as its DagNN's would be. Those that
+    state does not name get 0, as MatConvNet has it, and None is written as its [], where nothing is to be kept. state_field:
+    its name in an older release, None for those that write no state. version and release are as for netfile.save: version
+    7.3 is taken where one of net and state has more than 2 GB.
     Raises OSError where path cannot be written, ValueError for what a .mat file cannot hold or the release could not run.
     """
     matfile.write(path, _variables(net, state, stats, state_field, profile, release), version)
 
 
-def check(net: DagNN, stats: Mapping[str, Sequence[Record]]) -> None:
+def check(net: DagNN | SimpleNN, stats: Mapping[str, Sequence[Record]]) -> None:
     """Raises ValueError where save would refuse the network or the statistics; writes nothing."""
     writable.check(_variables(net, {}, stats))
 
@@ -141,7 +143,7 @@ def _from_values(values: dict[str, Any], where: str, canonical_names: bool = Fal
 
 
 def _variables(
-    net: DagNN,
+    net: DagNN | SimpleNN,
     state: Mapping[str, Any] | None,
     stats: Mapping[str, Sequence[Record]],
     state_field: str | None = "solverState",
@@ -151,7 +153,7 @@ def _variables(
     """What save writes."""
     variables: dict[str, Any] = {"net": netfile.to_struct(net, release)}
     if state_field is not None:
-        memory = NONE if state is None else matvalues.row([_memory(state.get(name, 0.0)) for name in net.params])
+        memory = NONE if state is None else _memories(net, state)
         last = {kind: _struct_array(stats.get(kind, ())[-1:]) for kind in ("train", "val")}
         variables["state"] = {state_field: memory, "stats": last}
     if profile is not None:
@@ -204,6 +206,19 @@ def _shaped(value: Any, shape: tuple[int, ...]) -> Any:
     if not isinstance(value, np.ndarray) or value.dtype == object:
         raise TypeError(f"it holds {matvalues.describe(value)} where a numeric array is right")
     return np.ascontiguousarray(value.reshape(shape) if value.size == np.prod(shape) else value)
+
+
+def _memories(net: DagNN | SimpleNN, state: Mapping[str, Any]) -> np.ndarray:
+    """The cell of what the solver keeps: an element a parameter, or of a SimpleNN one a layer, a cell with one a weight."""
+    if isinstance(net, DagNN):
+        return matvalues.row([_memory(state.get(name, 0.0)) for name in net.params])
+    layers = []
+    for layer in net.layers:
+        memories = np.full((1, len(layer["weights"])), 0.0, object)
+        for name, i in simplelayers.param_names(layer).items():
+            memories[0, i] = _memory(state.get(name, 0.0))
+        layers.append(memories)
+    return matvalues.row(layers)
 
 
 def _memory(value: Any) -> Any:

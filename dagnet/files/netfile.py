@@ -81,8 +81,7 @@ def save(
     Raises OSError where path cannot be written, ValueError where a block's class is not registered, for a block that the
     release could not run, and for what a .mat file cannot hold, such as what only MATLAB can write in a kept unknown block.
     """
-    struct = simplenn.to_struct(net) if isinstance(net, SimpleNN) else to_struct(net, release)
-    matfile.write(path, struct, version)
+    matfile.write(path, to_struct(net, release), version)
 
 
 def from_struct(struct: Any, where: str = "net", canonical_names: bool = False) -> DagNN:
@@ -113,12 +112,15 @@ def from_struct(struct: Any, where: str = "net", canonical_names: bool = False) 
     return net
 
 
-def to_struct(net: DagNN, release: str | None = None) -> dict[str, Any]:
+def to_struct(net: DagNN | SimpleNN, release: str | None = None) -> dict[str, Any]:
     """The struct that MATLAB's net.saveobj() gives, in matvalues' terms; values come from the GPU where they are there.
 
+    Of a SimpleNN it is what vl_simplenn_tidy gives.
     release as in save. Raises ValueError, naming the layer, for a block whose class is not registered, and for one that the
     release could not run.
     """
+    if isinstance(net, SimpleNN):
+        return simplenn.to_struct(net)
     releases.check(release)
     variables = [{"name": v.name, "precious": _as_in_file(v, "precious", v.precious)} for v in net.vars.values()]
     params = [

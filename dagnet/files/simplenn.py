@@ -55,17 +55,14 @@ def tidy(net: dict[str, Any], where: str = "net") -> SimpleNN:
 def to_struct(net: SimpleNN) -> dict[str, Any]:
     """The struct that vl_simplenn_tidy would give for the network; weights come from the GPU where they are there.
 
-    Raises ValueError, naming the layer, for a custom layer's Python functions.
+    A custom layer's Python functions become their names, which tell a reader what to put there.
     """
     layers = []
-    for i, layer in enumerate(net.layers):
-        for name, value in layer.items():
-            if callable(value):
-                raise ValueError(
-                    f"layer {i + 1} '{layer['name']}' cannot be saved: its {name} is a Python function; a file holds what "
-                    "MATLAB knows: take the layer out, and add it again after loading"
-                )
-        layers.append(fields.to_matlab(layer | {"weights": [fields.column(w) for w in layer["weights"]]}))
+    for layer in net.layers:
+        functions = {
+            name: f"{value.__module__}.{value.__qualname__}" for name, value in layer.items() if callable(value)
+        }
+        layers.append(fields.to_matlab(layer | functions | {"weights": [fields.column(w) for w in layer["weights"]]}))
     return {"layers": matvalues.row(layers), "meta": fields.to_matlab(net.meta)}
 
 
@@ -135,20 +132,19 @@ def _add_layer(net: DagNN, index: int, layer: simplelayers.Layer, where: str) ->
         block.epsilon = DEFAULT_EPSILON  # type: ignore[attr-defined]  # it is a BatchNorm
     known = simplelayers.KINDS.get(kind)
     inputs = [f"x{index}", _label(net)] if known and known.labels else [f"x{index}"]
-    ends = known.ends if known else [str(i + 1) for i in range(len(layer["weights"]))]
-    used = [(name + end, w) for end, w in zip(ends, layer["weights"], strict=False) if w.size]
+    params = simplelayers.param_names(layer)
     try:
-        net.add_layer(name, block, inputs, [f"x{index + 1}"], [param for param, _ in used])
+        net.add_layer(name, block, inputs, [f"x{index + 1}"], list(params))
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-    for i, (param, value) in enumerate(used):
-        net.params[param].value = value
+    for param, i in params.items():
+        net.params[param].value = layer["weights"][i]
         for field, ours in (("learningRate", "learning_rate"), ("weightDecay", "weight_decay")):
             factors = np.ravel(layer.get(field, []))
             if i < len(factors):
                 setattr(net.params[param], ours, float(factors[i]))
     if kind == "bnorm" and np.size(layer.get("weightDecay", [])):
-        net.params[used[2][0]].weight_decay = 0.0  # moments do not decay, whatever the file says
+        net.params[f"{name}x"].weight_decay = 0.0  # moments do not decay, whatever the file says
 
 
 def _label(net: DagNN) -> str:

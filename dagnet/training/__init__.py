@@ -1,6 +1,7 @@
-"""Training as MatConvNet's cnn_train_dag does it: epochs, passes, the rule of update, and what a release did differently."""
+"""Training as MatConvNet's cnn_train_dag and cnn_train do it: epochs, passes, the rule of update, what releases changed."""
 
 from . import arguments as arguments
+from . import chain as chain
 from . import divergence as divergence
 from . import passes as passes
 from . import plots as plots

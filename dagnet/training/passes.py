@@ -26,7 +26,7 @@ Kind = Literal["train", "val"]
 Inputs = Mapping[str, Array]
 GetBatch = Callable[[Any], batches.Batch]  # from an array of image indices
 Record = dict[str, Any]  # num, time, and a number or a row of numbers for each statistic
-ExtractStats = Callable[[DagNN], Mapping[str, Any]]  # a number, or an array of them, for each statistic
+ExtractStats = Callable[[Any], Mapping[str, Any]]  # from the net: a number, or an array of them, for each statistic
 
 
 def statistics(net: DagNN) -> dict[str, Any]:

@@ -10,11 +10,12 @@ SegmentationLoss averages over images in all of them, and on master reports 1/N 
 is divided already.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dagnet.dagnn import DagNN
 from dagnet.layers import bnorm, loss
+from dagnet.simplenn import SimpleNN
 
 from .solvers import Method
 
@@ -105,12 +106,16 @@ def find(name: str) -> Profile:
     return PROFILES[known]
 
 
-def apply(net: DagNN, name: str) -> Profile:
+def apply(net: DagNN | SimpleNN, name: str) -> Profile:
     """Sets the net's blocks to a release's ways, and returns its profile. Raises ValueError for an unknown name.
 
     What a block's own properties say (epsilon), and what is saved with a parameter (its learning rate), stays.
+    A SimpleNN's statistics end with num and time in every release: cnn_train puts them there.
     """
     profile = find(name)
+    if isinstance(net, SimpleNN):
+        net.normalise, net.scale_moments_by_images = profile.normalise, profile.moments_times_n
+        return replace(profile, time_last=True)
     for record in net.layers.values():
         if isinstance(record.block, loss.Loss):
             record.block.normalise = profile.normalise

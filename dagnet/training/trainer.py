@@ -23,18 +23,20 @@ import numpy as np
 from dagnet.dagnn import DagNN
 from dagnet.files import atomic, checkpoint
 from dagnet.layers import array
+from dagnet.simplenn import SimpleNN
 
 from . import arguments, passes, plots, resuming, solvers
 from . import profile as profiles
 from .arguments import Indices
+from .chain import Chain
 from .passes import GetBatch, Kind, Outcome, Recipe
 from .resuming import Stats
 
-PostEpoch = Callable[[DagNN, int, Stats], float | Sequence[float] | None]
+PostEpoch = Callable[[DagNN | SimpleNN, int, Stats], float | Sequence[float] | None]
 
 
 def train(
-    net: DagNN,
+    net: DagNN | SimpleNN,
     get_batch: GetBatch,
     *,
     train: Indices,
@@ -55,12 +57,13 @@ def train(
     random_seed: int = 0,
     profile: str | None = None,
     resume: bool = True,
-    extract_stats: passes.ExtractStats = passes.statistics,
+    extract_stats: passes.ExtractStats | None = None,
     plot_statistics: bool = True,
     post_epoch: PostEpoch | None = None,
 ) -> Stats:
     """Trains the net in place, and returns {"train": [...], "val": [...]} with a dict of statistics for each epoch.
 
+    net              a DagNN, or a SimpleNN, of which chain.Chain says more
     get_batch        from an array of image indices to the net's inputs, name -> array (H, W, C, N); called ahead in a thread.
                      Where it is (or belongs to) an object with an attribute `epoch`, that is set as each epoch starts.
     train, val       indices of the images to train on and to validate with (none: no validation)
@@ -76,7 +79,8 @@ def train(
     profile          which release of MatConvNet it follows, see profile.PROFILES; default: the one that the checkpoint gone on
                      from was trained with, else "beta25"
     resume           True: go on after the last whole checkpoint in exp_dir, where there is one
-    extract_stats    from the net to what is kept of a pass, name -> a number or several; default: the losses' averages
+    extract_stats    from the net to what is kept of a pass, name -> a number or several; default: the losses' averages, or a
+                     SimpleNN's errors
     plot_statistics  draw the curves after each epoch
     post_epoch       called with the net, the epoch and the statistics when all is written, and before the first epoch of a
                      training that is gone on with. It returns the learning rate from there on (or one for each epoch, as
@@ -88,6 +92,9 @@ def train(
     a parameter becomes NaN or infinite, OSError where the disk is full, and KeyboardInterrupt with a message on how to go on;
     what was written stays whole.
     """
+    if isinstance(net, SimpleNN):
+        net = Chain(net)
+    whole = net.net if isinstance(net, Chain) else net
     rates = arguments.rates(learning_rate)
     train, val = arguments.indices("train", train), arguments.indices("val", val)
     if not len(train):
@@ -105,7 +112,7 @@ def train(
     arguments.check_room(net, folder)
     found = resuming.last(folder, resume)
     recipe = Recipe(
-        profile=profiles.apply(net, resuming.profile_name(profile, found)),
+        profile=profiles.apply(whole, resuming.profile_name(profile, found)),
         solver=made,
         state={},
         batch_size=batch_size,
@@ -113,16 +120,16 @@ def train(
         weight_decay=weight_decay,
         der_outputs=der_outputs,
         save_solver_state=save_solver_state,
-        extract_stats=extract_stats,
+        extract_stats=extract_stats or (Chain.statistics if isinstance(net, Chain) else passes.statistics),
     )
     recipe.profile.check(made.method)
     _own_params(net)
     stats = resuming.restore(net, recipe, found)
-    _refuse_unsavable(net, recipe, stats, ("train", "val") if len(val) else ("train",))
+    _refuse_unsavable(net, whole, recipe, stats, ("train", "val") if len(val) else ("train",))
     with _settings_restored(net):
         net.input_ders = False  # nobody asks what the images should have been
         epoch = len(stats["train"])
-        while (rates := _rates_after(epoch, net, stats, rates, post_epoch)) and epoch < num_epochs:
+        while (rates := _rates_after(epoch, whole, stats, rates, post_epoch)) and epoch < num_epochs:
             epoch += 1
             rate = rates[min(epoch, len(rates)) - 1]
             chosen = np.random.default_rng((random_seed, epoch)).permutation(train)[:epoch_size]
@@ -134,7 +141,7 @@ def train(
                     outcomes["val"] = passes.run(net, get_batch, recipe, "val", epoch, val, rate)
                 grown = stats | {kind: [*stats[kind], outcome.record] for kind, outcome in outcomes.items()}
                 _log(folder, epoch, rate, outcomes)  # before the checkpoint, after which the epoch is not run again
-                _keep(net, recipe, folder, epoch, grown)
+                _keep(whole, recipe, folder, epoch, grown)
                 stats.update(grown)
                 if plot_statistics:
                     plots.draw(stats, folder)
@@ -150,19 +157,21 @@ def _own_params(net: DagNN) -> None:
         net.params[name].value = array.module_of(value).array(value, order="C")
 
 
-def _refuse_unsavable(net: DagNN, recipe: Recipe, stats: Stats, kinds: Sequence[Kind]) -> None:
+def _refuse_unsavable(net: DagNN, whole: DagNN | SimpleNN, recipe: Recipe, stats: Stats, kinds: Sequence[Kind]) -> None:
     """Raises ValueError where the checkpoint of the next epoch could not be written, whatever its numbers are."""
     coming: Stats = {}
-    if recipe.extract_stats is passes.statistics:  # one of the user's may need a net that has run
-        record = passes.record_of(recipe.profile, 0, 0.0, passes.extracted(net, passes.statistics))
+    if recipe.extract_stats in (passes.statistics, Chain.statistics):  # one of the user's may need a net that has run
+        record = passes.record_of(recipe.profile, 0, 0.0, passes.extracted(net, recipe.extract_stats))
         coming |= {kind: [record] for kind in kinds}
-    checkpoint.check(net, {kind: [*stats[kind], *coming.get(kind, [])] for kind in stats})
+    checkpoint.check(whole, {kind: [*stats[kind], *coming.get(kind, [])] for kind in stats})
 
 
 # ---------------------------------------------------------------- an epoch
 
 
-def _rates_after(epoch: int, net: DagNN, stats: Stats, rates: list[float], post_epoch: PostEpoch | None) -> list[float]:
+def _rates_after(
+    epoch: int, net: DagNN | SimpleNN, stats: Stats, rates: list[float], post_epoch: PostEpoch | None
+) -> list[float]:
     """The learning rates once an epoch is done; none where the training is to end."""
     returned = post_epoch(net, epoch, stats) if epoch and post_epoch is not None else None
     if returned is None:
@@ -186,10 +195,7 @@ def _settings_restored(net: DagNN) -> Iterator[None]:
 
 def _seed(net: DagNN, get_batch: GetBatch, random_seed: int, epoch: int) -> None:
     """Starts all that is random in blocks (DropOut) and in get_batch (augmentation) anew, by the epoch's number."""
-    for place, record in enumerate(net.layers.values()):
-        seed = getattr(record.block, "seed", None)
-        if seed is not None:
-            seed(np.random.SeedSequence((random_seed, epoch, place)))
+    net.seed(random_seed, epoch)
     owner = getattr(get_batch, "__self__", get_batch)
     if hasattr(owner, "epoch"):
         owner.epoch = epoch
@@ -214,7 +220,7 @@ def _what_is_kept(folder: Path, stats: Stats) -> str:
     return "no epoch was whole, so that the next start is from the beginning"
 
 
-def _keep(net: DagNN, recipe: Recipe, folder: Path, epoch: int, stats: Stats) -> None:
+def _keep(net: DagNN | SimpleNN, recipe: Recipe, folder: Path, epoch: int, stats: Stats) -> None:
     state = {name: solvers.to_cpu(kept) for name, kept in recipe.state.items()} if recipe.save_solver_state else None
     path, rules = checkpoint.path_of(folder, epoch), recipe.profile
     checkpoint.save(path, net, state, stats, state_field=rules.state_field, profile=rules.name)
