@@ -19,6 +19,7 @@ from dagnet.matconvnet import (
     release,
     rng,
     vl_argparse,
+    vl_imreadjpeg,
     vl_nnconcat,
     vl_nnconv,
     vl_nnconvt,
@@ -40,7 +41,7 @@ from dagnet.matconvnet.training import OPTIONS
 from dagnet.training import trainer
 from tests import recorded
 from tests import test_golden as golden
-from tests.conftest import ROOT, golden_root
+from tests.conftest import ROOT, golden_file, golden_root
 
 # The fixed arguments that come before dzdy, by their names in the golden files; every other function has x alone.
 FIXED = {
@@ -223,6 +224,33 @@ def test_the_loss_divides_by_the_images_where_master_is_followed(rng):
 def test_a_wrong_call_is_one_clear_sentence(call, says):
     with pytest.raises(ValueError, match=re.escape(says)):
         call(np.ones((4, 4, 2, 1)))
+
+
+# -- vl_imreadjpeg
+
+
+def jpegs():
+    """The files of golden/master/imreadjpeg.mat, as bytes."""
+    return [v.astype(np.uint8).tobytes() for v in golden.load(golden_file("master/imreadjpeg.mat"))["jpegbytes"]]
+
+
+@pytest.mark.parametrize(("file", "number"), golden.found("master/imreadjpeg.mat"))
+def test_images_come_as_matconvnets_call_gives_them(file, number):
+    case = golden.cases(file)[number]
+    images = vl_imreadjpeg(jpegs(), *golden.cell(case.args))
+    for n, (ours, theirs) in enumerate(zip(images, golden.cell(case.out), strict=True)):
+        golden.assert_agrees(ours, theirs, golden.TOLERANCE["single"], f"image {n}")
+
+
+def test_random_crops_and_flips_are_the_same_after_the_same_seed():
+    files = jpegs()
+    options = ["Resize", [16, 12], "CropSize", [0.5, 0.9], "CropLocation", "random", "Flip", "Pack", "NumThreads", 2]
+    assert vl_imreadjpeg(files, "prefetch", *options) == []
+    rng(1)
+    (first,), (second,) = vl_imreadjpeg(files, *options), vl_imreadjpeg(files, *options)
+    rng(1)
+    np.testing.assert_array_equal(vl_imreadjpeg(files, *options)[0], first)
+    assert first.shape == (16, 12, 3, 3) and (first != second).any()
 
 
 # -- vl_argparse

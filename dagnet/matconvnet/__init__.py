@@ -33,6 +33,7 @@ from .functions import vl_nnsoftmax as vl_nnsoftmax
 from .functions import vl_nnsoftmaxloss as vl_nnsoftmaxloss
 from .functions import vl_nnspnorm as vl_nnspnorm
 from .functions import vl_taccum as vl_taccum
+from .images import vl_imreadjpeg as vl_imreadjpeg
 from .simple import vl_simplenn as vl_simplenn
 from .simple import vl_simplenn_display as vl_simplenn_display
 from .simple import vl_simplenn_move as vl_simplenn_move
