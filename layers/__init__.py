@@ -20,6 +20,7 @@ from . import loss as loss
 from . import lrn as lrn
 from . import noffset as noffset
 from . import normalizelp as normalizelp
+from . import parts as parts
 from . import pdist as pdist
 from . import pool as pool
 from . import relu as relu

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from . import array, block
+from . import array, block, parts
 from .array import Array
 
 
@@ -29,13 +29,21 @@ def forward(
     xp = array.module_of(x, g, b, moments)
     pixels = _pixels(x)
     _check(pixels.shape[1], g, b, moments)
+    y, offset = xp.empty_like(pixels), b.reshape(-1)
     if moments is None:
-        moments = batch_moments(x, epsilon)
-    mu, sigma = moments[:, 0], moments[:, 1]
-    y = array.empty(xp, array.four_d(x).shape, x.dtype)
-    slope = g.reshape(-1) / sigma
-    _pixels(y)[...] = (pixels - mu) * slope + b.reshape(-1)
-    return y.reshape(x.shape), moments
+        moments, mean = _centred(pixels, epsilon, y)
+        slope = g.reshape(-1) / moments[:, 1]
+        offset = offset - slope * mean
+    else:
+        slope = g.reshape(-1) / moments[:, 1]
+        parts.run(lambda x, y, mu: xp.subtract(x, mu, out=y), parts.of([pixels, y], [moments[:, 0]]))
+
+    def finish(y: Array, slope: Array, offset: Array) -> None:
+        y *= slope
+        y += offset
+
+    parts.run(finish, parts.of([y], [slope, offset]))
+    return _as_data(y, x), moments
 
 
 def backward(
@@ -45,32 +53,82 @@ def backward(
     array.check_floats("bnorm", x=x, g=g, b=b, dy=dy, moments=moments)
     xp = array.module_of(x, g, b, dy, moments)
     pixels, dy = _pixels(x), _pixels(dy)
-    _check(pixels.shape[1], g, b, moments)
+    m, channels = pixels.shape
+    _check(channels, g, b, moments)
+    dx = xp.empty_like(pixels)
     if moments is None:
-        moments = batch_moments(x, epsilon)
+        moments, _ = _centred(pixels, epsilon, dx)
     mu, sigma = moments[:, 0], moments[:, 1]
-    m = pixels.shape[0]
-    xhat = (pixels - mu) / sigma
-    db = dy.sum(axis=0, dtype=np.float64).astype(x.dtype)
-    dg = (dy * xhat).sum(axis=0, dtype=np.float64).astype(x.dtype)
-    dx = array.empty(xp, array.four_d(x).shape, x.dtype)
-    _pixels(dx)[...] = (g.reshape(-1) / sigma) * (dy - db / m - xhat * (dg / m))
-    return dx.reshape(x.shape), dg.reshape(g.shape), db.reshape(b.shape), moments
+
+    def sums(x: Array, dy: Array, dx: Array, mu: Array) -> tuple[Array, Array]:
+        xp.subtract(x, mu, out=dx)
+        return _sums(dy, channels), _sums(dx, channels, dy)
+
+    db, dg = _total(parts.run(sums, parts.of([pixels, dy, dx], [mu])))
+    dg = dg / sigma
+    means = (db / m).astype(x.dtype)
+    slope, scale = (dg / (m * sigma)).astype(x.dtype), g.reshape(-1) / sigma
+
+    def finish(dy: Array, dx: Array, slope: Array, means: Array, scale: Array) -> None:
+        dx *= slope  # xhat * dg / m
+        dx += means
+        xp.subtract(dy, dx, out=dx)
+        dx *= scale
+
+    parts.run(finish, parts.of([dy, dx], [slope, means, scale]))
+    dg, db = dg.astype(x.dtype).reshape(g.shape), db.astype(x.dtype).reshape(b.shape)
+    return _as_data(dx, x), dg, db, moments
 
 
 def batch_moments(x: Array, epsilon: float) -> Array:
     """[mu, sigma] (C, 2) of x (H, W, C, N)."""
-    xp = array.module_of(x)
     pixels = _pixels(x)
-    mu = pixels.mean(axis=0, dtype=np.float64).astype(x.dtype)
-    variance = xp.square(pixels - mu).mean(axis=0, dtype=np.float64)
-    return xp.stack([mu, xp.sqrt(variance + epsilon).astype(x.dtype)], axis=1)
+    return _centred(pixels, epsilon, array.module_of(x).empty_like(pixels))[0]
+
+
+def _centred(pixels: Array, epsilon: float, out: Array) -> tuple[Array, Array]:
+    """The moments; out becomes x - shift, where the shift is near each channel's mean, and has the mean that is returned too.
+
+    Sums of x - shift and of its squares lose no digits, as those of x would where its mean is large beside its deviation.
+    """
+    xp, (m, channels) = array.module_of(pixels), pixels.shape
+    shift = pixels[:: max(1, m // 256)].mean(axis=0, dtype=np.float64).astype(pixels.dtype)
+
+    def sums(x: Array, out: Array, shift: Array) -> tuple[Array, Array]:
+        xp.subtract(x, shift, out=out)
+        return _sums(out, channels), _sums(out, channels, out)
+
+    total, squares = _total(parts.run(sums, parts.of([pixels, out], [shift])))
+    mean = total / m
+    sigma = xp.sqrt(xp.maximum(squares / m - mean * mean, 0) + epsilon)
+    return xp.stack([shift + mean, sigma], axis=1).astype(pixels.dtype), mean.astype(pixels.dtype)
+
+
+def _sums(a: Array, channels: int, b: Array | None = None) -> Array:
+    """The channels' sums of a, or of a * b, in float64; on the CPU the rows of a part, 64 at most, are summed in a's dtype."""
+    xp = array.module_of(a)
+    if xp is not np:
+        return (a if b is None else a * b).sum(axis=0, dtype=np.float64)
+    sums = a.sum(axis=0) if b is None else np.einsum("ij,ij->j", a, b)
+    return sums.reshape(-1, channels).sum(axis=0, dtype=np.float64)
+
+
+def _total(results: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """The parts' pairs of sums, added up."""
+    first, second = zip(*results, strict=True)
+    return sum(first), sum(second)
 
 
 def _pixels(x: Array) -> Array:
     """x as (N*H*W, C): no copy where x has our memory order."""
     x = array.base(array.four_d(x))
     return x.reshape(-1, x.shape[3])
+
+
+def _as_data(pixels: Array, like: Array) -> Array:
+    """What _pixels made of an array of that shape, as that array."""
+    h, w, c, n = array.four_d(like).shape
+    return pixels.reshape(n, h, w, c).transpose(1, 2, 3, 0).reshape(like.shape)
 
 
 def _check(channels: int, g: Array, b: Array, moments: Array | None) -> None:

@@ -11,7 +11,7 @@ Source    MatConvNet manual, 4.7; vl_nnnormalize of 1.0-beta25. Its CPU code tak
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from . import array, block
+from . import array, block, parts
 from .array import Array
 
 
@@ -19,30 +19,61 @@ def forward(x: Array, *, param: Sequence[float] = (5, 1, 0.0001 / 5, 0.75)) -> A
     """y. Raises ValueError where x is not float32 or float64, or param not four numbers with n >= 1."""
     array.check_floats("LRN", x=x)
     n, kappa, alpha, beta = _checked(param)
-    x = array.channels_last(x)
-    return x * (kappa + alpha * _window_sum(x * x, (n - 1) // 2, n // 2)) ** -beta
+    x = array.base(array.four_d(x))
+    xp, y = array.module_of(x), array.module_of(x).empty_like(x)
+
+    def piece(x: Array, y: Array) -> None:
+        xp.multiply(x, array.power(_size(x, n, kappa, alpha), -beta), out=y)
+
+    parts.run(piece, parts.of([_pixels(x), _pixels(y)]))
+    return y.transpose(1, 2, 3, 0)
 
 
 def backward(x: Array, dy: Array, *, param: Sequence[float] = (5, 1, 0.0001 / 5, 0.75)) -> Array:
     """dx. Raises ValueError as forward does."""
     array.check_floats("LRN", x=x, dy=dy)
     n, kappa, alpha, beta = _checked(param)
-    x, dy = array.channels_last(x), array.channels_last(dy)
-    size = kappa + alpha * _window_sum(x * x, (n - 1) // 2, n // 2)
-    power = size**-beta
-    inner = _window_sum(dy * x * power / size, n // 2, (n - 1) // 2)
-    return dy * power - 2 * alpha * beta * x * inner
+    x, dy = array.base(array.four_d(x)), array.base(array.four_d(dy))
+    xp, dx = array.module_of(x, dy), array.module_of(x).empty_like(x)
+
+    def piece(x: Array, dy: Array, dx: Array) -> None:
+        size = _size(x, n, kappa, alpha)
+        xp.multiply(dy, array.power(size, -beta), out=dx)
+        inner = _window_sum(dx, xp.divide(x, size, out=size), n // 2, (n - 1) // 2, 2 * alpha * beta)
+        inner *= x
+        dx -= inner
+
+    parts.run(piece, parts.of([_pixels(x), _pixels(dy), _pixels(dx)]))
+    return dx.transpose(1, 2, 3, 0)
 
 
-def _window_sum(x: Array, before: int, after: int) -> Array:
-    """s_k = sum of x_q over q = k - before .. k + after, within the channels (axis 2)."""
-    total = x.copy(order="K")
-    channels = x.shape[2]
-    for d in range(1, min(after, channels - 1) + 1):
-        total[:, :, :-d] += x[:, :, d:]
-    for d in range(1, min(before, channels - 1) + 1):
-        total[:, :, d:] += x[:, :, :-d]
-    return total
+def _pixels(x: Array) -> Array:
+    """x (N, H, W, C) as (pixels, C)."""
+    return x.reshape(-1, x.shape[3])
+
+
+def _size(x: Array, n: int, kappa: float, alpha: float) -> Array:
+    """L (pixels, C)."""
+    size = _window_sum(x, x, (n - 1) // 2, n // 2, alpha)
+    size += kappa
+    return size
+
+
+def _window_sum(a: Array, b: Array, before: int, after: int, factor: float) -> Array:
+    """s_k = factor * sum of a_q * b_q over q = k - before .. k + after, within the channels: (pixels, C) as a and b.
+
+    The products are laid out with zeros between the pixels. So windows may run over a pixel's end, and NumPy adds long rows.
+    """
+    xp, (pixels, channels) = array.module_of(a), a.shape
+    before, after = min(before, channels - 1), min(after, channels - 1)
+    width = before + channels + after
+    wide = xp.zeros((pixels + 1, width), a.dtype)
+    xp.multiply(a, b, out=wide[:pixels, before : before + channels])
+    flat, count = wide.reshape(-1), pixels * width
+    total = flat[:count].copy()
+    for d in range(1, before + after + 1):
+        total += flat[d : d + count]
+    return total.reshape(pixels, width)[:, :channels] * factor
 
 
 def _checked(param: Sequence[float]) -> tuple[int, float, float, float]:

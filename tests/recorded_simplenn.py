@@ -61,10 +61,16 @@ def _forward(x: np.ndarray, *, param: Sequence[float]) -> np.ndarray:
 def _backward(x: np.ndarray, dy: np.ndarray, *, param: Sequence[float]) -> np.ndarray:
     size, (n, _, alpha, beta) = _size(x, param), param
     power = oracles.approximate_power(size, -beta)
-    inner = lrn._window_sum(dy * x * power / size, n // 2, (n - 1) // 2)
+    inner = _window_sum(dy * x * power / size, n // 2, (n - 1) // 2)
     return dy * power - 2 * alpha * beta * x * inner
 
 
 def _size(x: np.ndarray, param: Sequence[float]) -> np.ndarray:
     n, kappa, alpha, _ = param
-    return kappa + alpha * lrn._window_sum(x * x, (n - 1) // 2, n // 2)
+    return kappa + alpha * _window_sum(x * x, (n - 1) // 2, n // 2)
+
+
+def _window_sum(x: np.ndarray, before: int, after: int) -> np.ndarray:
+    """s_k = sum of x_q over q = k - before .. k + after, within the channels."""
+    windows = [x[:, :, max(0, k - int(before)) : k + int(after) + 1] for k in range(x.shape[2])]
+    return np.concatenate([window.sum(axis=2, keepdims=True) for window in windows], axis=2)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dagnet.layers import array, bnorm, gradcheck
+from dagnet.layers import array, bnorm, gradcheck, parts
 
 
 def data(xp, rng, dtype=np.float64):
@@ -48,6 +48,31 @@ def test_forward_and_backward_are_the_sums_of_the_docstring(xp, rng):
     ours = [bnorm.forward(x, g, b, epsilon=1e-3)[0], *bnorm.backward(x, g, b, dy, epsilon=1e-3)]
     for a, theirs in zip(ours, (y, dx, dg, db, moments), strict=True):
         np.testing.assert_allclose(array.to_numpy(a), theirs, rtol=0, atol=1e-12 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("channels", [1, 3, 40])
+def test_parts_of_the_data_give_the_moments_and_derivatives_of_all_of_it(xp, rng, monkeypatch, channels, given):
+    x, dy = (xp.asarray(rng.standard_normal((7, 9, channels, 5)) + 3) for _ in range(2))
+    g, b = xp.asarray(rng.uniform(0.5, 2, channels)), xp.asarray(rng.standard_normal(channels))
+    moments = xp.asarray(rng.uniform(0.5, 2, (channels, 2))) if given else None
+
+    def results():
+        return *bnorm.forward(x, g, b, moments=moments), *bnorm.backward(x, g, b, dy, moments=moments)
+
+    whole = results()
+    monkeypatch.setattr(parts, "PART_BYTES", 1000)
+    monkeypatch.setattr(parts, "ROW", 64)
+    for ours, theirs in zip(results(), whole, strict=True):
+        assert xp.allclose(ours, theirs, rtol=1e-12, atol=1e-14)
+
+
+def test_a_first_pixel_far_from_the_rest_costs_single_precision_nothing(xp, rng):
+    x = rng.standard_normal((40, 40, 2, 2)).astype(np.float32)
+    x[0, 0, :, 0] = 1e4
+    _, moments = bnorm.forward(xp.asarray(x), xp.ones(2, np.float32), xp.zeros(2, np.float32))
+    assert np.allclose(array.to_numpy(moments)[:, 0], x.astype(np.float64).mean(axis=(0, 1, 3)), rtol=1e-6)
+    assert np.allclose(array.to_numpy(moments)[:, 1], x.astype(np.float64).std(axis=(0, 1, 3)), rtol=1e-6)
 
 
 def test_each_channel_comes_out_with_mean_b_and_deviation_g(xp, rng):

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from dagnet.layers import array, gradcheck, lrn
+from dagnet.layers import array, gradcheck, lrn, parts
+from tests import oracles
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 6, 30])
@@ -36,6 +37,30 @@ def test_forward_and_backward_are_the_sums_of_the_docstring(xp, rng, n):
     np.testing.assert_allclose(array.to_numpy(lrn.forward(xp.asarray(x), param=param)), y, rtol=1e-14)
     ours = array.to_numpy(lrn.backward(xp.asarray(x), xp.asarray(dy), param=param))
     np.testing.assert_allclose(ours, dx, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "param", [[5, 1, 2e-5, 0.75], [5, 2, 0.3, 0.75], [4, 1, 0.3, 0.5], [3, 0.5, 1, 1], [5, 1, 0.3, 0.6]]
+)
+def test_single_precision_is_a_millionth_from_the_sums(xp, rng, param):
+    x, dy = (rng.standard_normal((2, 3, 7, 2)).astype(np.float32) for _ in range(2))
+    y, dx = loops(x.astype(float), dy.astype(float), *param)
+    assert oracles.error(lrn.forward(xp.asarray(x), param=param), y) < 1e-6
+    assert oracles.error(lrn.backward(xp.asarray(x), xp.asarray(dy), param=param), dx) < 1e-6
+
+
+def test_parts_of_the_data_give_what_all_of_it_gives(xp, rng, monkeypatch):
+    x, dy = (xp.asarray(rng.standard_normal((7, 9, 6, 5))) for _ in range(2))
+    y, dx = lrn.forward(x), lrn.backward(x, dy)
+    monkeypatch.setattr(parts, "PART_BYTES", 1000)
+    assert (lrn.forward(x) == y).all() and (lrn.backward(x, dy) == dx).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_kappa_the_gaps_between_pixels_divide_by_nothing(xp, rng):
+    x = xp.asarray(rng.uniform(1, 2, (2, 3, 7, 2)))
+    param = [5, 0, 1, 0.75]
+    assert xp.isfinite(lrn.forward(x, param=param)).all() and xp.isfinite(lrn.backward(x, x, param=param)).all()
 
 
 @pytest.mark.parametrize(
