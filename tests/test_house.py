@@ -79,6 +79,10 @@ def test_a_wheel_holds_every_module_at_its_place_and_no_other(wheel):
     assert wanted == {name for name in wheel if name.endswith(".py")}
 
 
+def test_a_wheel_holds_the_matlab_side(wheel):
+    assert [name for name in wheel if name.endswith(".m")] == ["dagnet/tools/matlab/dagnet_dump.m"]
+
+
 def test_a_wheel_holds_one_package_and_no_door(wheel):
     assert {name.split("/")[0] for name in wheel} == {
         "dagnet",

@@ -2,17 +2,22 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
+from dagnet.tools.parity import MATLAB
 
 from dagnet import DagNN
-from dagnet.layers import bnorm, conv, dropout, loss, lrn, pool, relu
+from dagnet.files import netfile
+from dagnet.layers import bnorm, conv, dropout, loss, lrn, pool, relu, sigmoid
 from tests import dumps
+from tests.test_matfile import octave
 from tests.verbs import call, refused
 
 MEAN = np.array([123.68, 116.779, 103.939], np.float32)
 DER = {"objective": 1.0}
+OCTAVE = Path(__file__).parent / "octave"
 
 
 @pytest.mark.parametrize("dtype", ["single", "double"])
@@ -341,3 +346,42 @@ def test_mode_can_be_said_in_place_of_the_dump(tmp_path, capsys):
     files = dumps.write(tmp_path, net, dump)
     assert call(capsys, "parity", *files)[0] == 1
     assert call(capsys, "parity", *files, "--mode", "test")[0] == 0
+
+
+# -- the MATLAB side, in Octave
+
+
+def scaled(folder) -> None:
+    """The network that tests/octave's stand-ins run, as a file net.mat."""
+    net = DagNN()
+    net.add_layer("conv", conv.Conv([1, 1, 1, 1]), "x", "x1", ["convf", "convb"])
+    net.add_layer("sigmoid", sigmoid.Sigmoid(), "x1", "y")
+    net.params["convf"].value, net.params["convb"].value = np.full((1, 1, 1, 1), 2, np.float32), np.float32([[-0.5]])
+    netfile.save(net, folder / "net.mat")
+
+
+INPUTS = f"addpath('{OCTAVE}', '{MATLAB.parent}'); x = single(reshape(-5:6, 3, 4)); dy = x + 2; "
+
+
+def test_what_octave_dumps_of_a_dagnn_agrees(tmp_path, capsys):
+    scaled(tmp_path)
+    octave(
+        INPUTS + "net = MockNet(); net.mode = 'test'; dagnet_dump(net, {'x', x}, [], 'forward.mat'); "
+        "dagnet_dump(net, {'x', x}, {'y', dy}, 'both.mat', 'normal'); assert(net.conserveMemory)",
+        tmp_path,
+    )
+    for file, mode, arrays in (("forward.mat", "test", 3), ("both.mat", "normal", 8)):
+        code, out, err = call(capsys, "parity", tmp_path / "net.mat", tmp_path / file)
+        assert (code, err) == (0, "") and f"All {arrays} arrays are within tolerance" in out and f"mode {mode}" in out
+
+
+def test_what_octave_dumps_of_a_simplenn_agrees(tmp_path, capsys):
+    octave(
+        INPUTS + "conv = struct('type', 'conv', 'weights', {{single(2), single(-0.5)}}); "
+        "net = struct('layers', {{conv, struct('type', 'sigmoid')}}); save('net.mat', '-v7', '-struct', 'net'); "
+        "dagnet_dump(net, x, [], 'forward.mat', 'test'); dagnet_dump(net, x, dy, 'both.mat')",
+        tmp_path,
+    )
+    for file, mode, arrays in (("forward.mat", "test", 3), ("both.mat", "normal", 8)):
+        code, out, err = call(capsys, "parity", tmp_path / "net.mat", tmp_path / file)
+        assert (code, err) == (0, "") and f"All {arrays} arrays are within tolerance" in out and f"mode {mode}" in out
