@@ -25,6 +25,7 @@ from . import pdist as pdist
 from . import pool as pool
 from . import relu as relu
 from . import roipool as roipool
+from . import samples as samples
 from . import scale as scale
 from . import segmentation as segmentation
 from . import sigmoid as sigmoid

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # a verb is imported when it is called, not before
     from . import convert as convert
     from . import demo as demo
     from . import evaluate as evaluate
+    from . import gradcheck as gradcheck
     from . import parity as parity
     from . import segment as segment
     from . import show as show

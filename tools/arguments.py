@@ -1,4 +1,4 @@
-"""What the verbs' arguments have in common: numbers, users' blocks, places to write to that are looked at before long work."""
+"""What the verbs' arguments have in common: numbers, arrays, users' blocks, places to write to, looked at before work."""
 
 import argparse
 import importlib
@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from dagnet.files import matfile
 from dagnet.layers import catalogue
 
 
@@ -72,3 +75,14 @@ def define(texts: Sequence[str]) -> None:
             catalogue.register(matlab_type, found)
         except TypeError as error:
             raise ValueError(f"--define {text}: {error}") from error
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .mat or .npz file. Raises OSError or ValueError."""
+    if path.suffix != ".npz":
+        return {name: value for name, value in matfile.read(path).items() if isinstance(value, np.ndarray)}
+    try:
+        with np.load(path) as file:
+            return dict(file)
+    except ValueError as error:
+        raise ValueError(f"{path}: it is no .npz file of plain arrays ({error})") from error

@@ -22,6 +22,7 @@ VERBS = {
     "show": "what is in a .mat network: layers, sizes, parameters, memory, receptive fields",
     "convert": "SimpleNN to DagNN, MAT v7.3 to v7 and back, networks and checkpoints",
     "parity": "where a run of dagnet and a run of MatConvNet part, layer by layer, and why",
+    "gradcheck": "is backward the slope of forward: of any block, of yours, of a network",
     "bench": "time and memory beside PyTorch",
 }
 # What a user can cause, with a sentence that was written for the user; anything else is our fault and shows its traceback.

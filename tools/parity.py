@@ -26,9 +26,7 @@ Exit code 0: all is within tolerance; 1: it is not; 2: the files cannot be read 
 import argparse
 from pathlib import Path
 
-import numpy as np
-
-from dagnet.files import atomic, matfile, netfile
+from dagnet.files import atomic, netfile
 from dagnet.parity import compare, dump, hints, page, report
 from dagnet.training import profile
 
@@ -80,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     theirs.mode = args.mode or theirs.mode
     net = netfile.load(args.net)
     profile.apply(net, args.profile)
-    inputs = _arrays(args.inputs) if args.inputs else {}
+    inputs = arguments.arrays(args.inputs) if args.inputs else {}
     if strangers := [name for name in inputs if name not in theirs.inputs]:
         raise ValueError(
             f"{args.inputs}: it holds '{strangers[0]}'; inputs of the dump ({', '.join(theirs.inputs)}) are right"
@@ -111,14 +109,3 @@ def _settings(args: argparse.Namespace, theirs: dump.Dump) -> dict[str, str]:
         "derivatives of": ", ".join(theirs.der_outputs) or "nothing",
         "inputs": str(args.inputs or "the dump's"),
     }
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a .mat or .npz file. Raises OSError or ValueError."""
-    if path.suffix != ".npz":
-        return {name: value for name, value in matfile.read(path).items() if isinstance(value, np.ndarray)}
-    try:
-        with np.load(path) as file:
-            return dict(file)
-    except ValueError as error:
-        raise ValueError(f"{path}: it is no .npz file of plain arrays ({error})") from error
