@@ -44,15 +44,13 @@ def random_inputs(
         elif readers and isinstance(readers[0].block, loss.Loss) and name == readers[0].inputs[1]:
             inputs[name] = _labels(readers[0], made[readers[0].inputs[0]], rng)
         else:
-            raise ValueError(f"gradcheck: it is not known what to give the net's input '{name}'; --inputs gives it")
+            raise ValueError(f"inputs: it is not known what to give '{name}'; an array of yours is right (--inputs)")
     return inputs
 
 
 def _labels(record: LayerRecord, scores: Sequence[float], rng: np.random.Generator) -> np.ndarray:
     if not all(np.isfinite(scores)):
-        raise ValueError(
-            f"gradcheck: the size of '{record.inputs[0]}' is not known, nor that of its labels; give --size"
-        )
+        raise ValueError(f"inputs: the size of '{record.inputs[0]}' is not known, nor that of its labels; give --size")
     h, w, c, n = map(int, scores)
     if loss.formula(getattr(record.block, "loss", "softmaxlog")).of_attributes:
         return rng.integers(-1, 2, (h, w, c, n)).astype(float)
@@ -68,14 +66,14 @@ def examine(
     """
     outputs = [name for name in net.outputs if _derivable(net, name)]
     if not outputs:
-        raise ValueError(f"gradcheck: no output of the net ({', '.join(net.outputs)}) has a derivative")
+        raise ValueError(f"outputs: none of the net's ({', '.join(net.outputs)}) has a derivative")
     net.eval(inputs)
     for record in net.layers.values():
         if isinstance(record.block, dropout.DropOut):
             record.block.frozen = True
     values = [net.vars[name].value for name in outputs]
     if missing := [name for name, value in zip(outputs, values, strict=True) if value is None]:
-        raise ValueError(f"gradcheck: the output '{missing[0]}' was not computed; is an input of the net missing?")
+        raise ValueError(f"outputs: '{missing[0]}' was not computed; was an input missing?")
     projection = [rng.standard_normal(value.shape) for value in values if value is not None]
     net.eval(inputs, dict(zip(outputs, projection, strict=True)))
     found = {name: net.vars[name].der for name in inputs if not _is_labels(net, name)}

@@ -88,3 +88,58 @@ def test_a_block_that_derives_from_its_outputs_is_given_them(x, rng):
 def test_single_precision_is_refused(x, rng):
     with pytest.raises(ValueError, match="input 0 is float32; float64 is right"):
         gradcheck.check(Scaled(), [x.astype(np.float32)], [np.array([2.0])], rng)
+
+
+# -- corners
+
+
+def examined(f, x, der):
+    """What examine finds of f, whose outputs are the values of one array, with all weights 1."""
+    x = np.asarray(x, float)
+    der = np.asarray(der, float)
+    return gradcheck.examine(lambda v: [f(v)], x, der, [np.ones(f(x).shape)])
+
+
+def test_what_lies_between_the_slopes_at_a_corner_is_right():
+    for der in (0, 0.3, 1):
+        found = examined(lambda x: np.maximum(x, 0), [0, 2, -3], [der, 1, 0])
+        assert (found.checked, found.corners, found.wrong) == (3, 1, [])
+
+
+def test_what_lies_outside_is_wrong_and_both_slopes_are_told():
+    (wrong,) = examined(lambda x: np.maximum(x, 0), [0, 2], [1.1, 1]).wrong
+    assert (wrong.place, wrong.der) == ((0,), 1.1) and abs(wrong.left) < 1e-9 and abs(wrong.right - 1) < 1e-9
+
+
+@pytest.mark.parametrize("beside", [3e-6, 3e-7, -3e-6])
+def test_beside_a_corner_the_slope_of_its_own_side_is_right(beside):
+    slope = float(beside > 0)
+    assert examined(lambda x: np.maximum(x, 0), [beside, 2], [slope, 1]).corners == 1
+    assert examined(lambda x: np.maximum(x, 0), [beside, 2], [1 - slope, 1]).wrong
+
+
+def test_where_outputs_meet_several_corners_each_may_take_a_side_of_its_own():
+    weights = np.array([1.0, -1.0])
+    x, der = np.zeros(1), np.ones(1)  # as if the first took its right slope and the second its left one
+    found = gradcheck.examine(lambda v: [np.maximum(np.repeat(v, 2), 0)], x, der, [weights])
+    assert (found.corners, found.wrong) == (1, [])
+
+
+def test_a_wrong_derivative_is_not_excused_by_a_small_corner():
+    found = examined(lambda x: x + 1e-3 * abs(x), [0, 2], [1.2, 1.001])
+    assert [wrong.place for wrong in found.wrong] == [(0,)]
+
+
+def test_rounding_of_large_outputs_is_no_error_and_hides_none_of_its_own_size():
+    x = np.array([1.0, 2.0])
+    assert not examined(lambda v: v + 1e8, x, [1, 1]).wrong
+    assert examined(lambda v: v + 1e8, x, [1.1, 1]).wrong
+
+
+def test_the_places_named_are_looked_at_and_no_others(rng):
+    x = rng.standard_normal((3, 4))
+    der = np.cos(x)
+    der[1, 1] += 1
+    outputs, weights = lambda v: [np.sin(v)], [np.ones(x.shape)]
+    assert not gradcheck.examine(outputs, x, der, weights, places=[(0, 0), (2, 3)]).wrong
+    assert gradcheck.examine(outputs, x, der, weights, places=[(1, 1)]).wrong

@@ -63,9 +63,10 @@ def run(args: argparse.Namespace) -> int:
     """Check, print a line an array; 1 where a derivative is wrong."""
     arguments.define(args.define)
     lines = _network(args) if Path(args.what).suffix == ".mat" else _blocks(args)
-    print(COLUMNS.format("block", "array", "size", "checked", "error", "corners", "verdict"))
     wrong = 0
-    for block, array, size, finding in lines:
+    for number, (block, array, size, finding) in enumerate(lines):
+        if not number:  # not before the first finding: what cannot be looked at has no table
+            print(COLUMNS.format("block", "array", "size", "checked", "error", "corners", "verdict"))
         wrong += not isinstance(finding, str) and bool(finding.wrong)
         tqdm.write(line(block, array, size, finding))
     said = (
@@ -91,10 +92,11 @@ def line(block: str, array: str, size: tuple[int, ...], finding: gradcheck.Findi
 
 
 def _blocks(args: argparse.Namespace) -> Iterator[Line]:
-    size = _size(args.size) or samples.SIZE
+    _check(args.size)
+    size = (*args.size, *samples.SIZE[len(args.size) :]) if args.size else samples.SIZE
     if args.what == "all":
         if args.properties:
-            raise ValueError(f"gradcheck all: it takes no properties, and {args.properties[0]} came; name a block")
+            raise ValueError(f"all: it takes no properties, and {args.properties[0]} came; name a block")
         variants = [(name, p) for name in catalogue.known() for p in samples.VARIANTS.get(name, [{}])]
     else:
         variants = [(_known(args.what), dict(_property(text) for text in args.properties))]
@@ -128,10 +130,11 @@ def _block(title: str, sample: samples.Sample, rng: np.random.Generator, args: a
 
 def _network(args: argparse.Namespace) -> Iterator[Line]:
     if args.properties:
-        raise ValueError(f"gradcheck: a network takes no properties, and {args.properties[0]} came")
+        raise ValueError(f"a network takes no properties, and {args.properties[0]} came")
+    _check(args.size)
     net = networks.in_double(netfile.load(args.what))
     given = arguments.arrays(args.inputs) if args.inputs else {}
-    sizes = {} if given and not args.size else summary.input_sizes(net, _size(args.size))
+    sizes = {} if given and not args.size else summary.input_sizes(net, args.size)
     if not sizes and not given:
         raise ValueError(f"{args.what}: it does not say how large an input is; --size H W, such as --size 64 64, does")
     rng = np.random.default_rng(args.seed)
@@ -147,16 +150,14 @@ def _known(name: str) -> str:
         if candidate in catalogue.known():
             return candidate
     near = difflib.get_close_matches(f"dagnn.{name}", catalogue.known(), n=3) or catalogue.known()
-    raise ValueError(
-        f"gradcheck: no block {name!r} is known; {', '.join(near)}, `all`, a .mat file, or --define are right"
-    )
+    raise ValueError(f"no block {name!r} is known; {', '.join(near)}, `all`, a .mat file, or --define are right")
 
 
 def _property(text: str) -> tuple[str, Any]:
     """NAME=VALUE as MATLAB's name and a value. Raises ValueError."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"gradcheck: {text!r} is no property; NAME=VALUE, such as method=avg, is right")
+        raise ValueError(f"{text!r} is no property; NAME=VALUE, such as method=avg, is right")
     try:
         read = ast.literal_eval(value)
     except (ValueError, SyntaxError):
@@ -164,10 +165,7 @@ def _property(text: str) -> tuple[str, Any]:
     return catalogue.camel_case(name), read
 
 
-def _size(numbers: Sequence[int] | None) -> tuple[int, ...] | None:
-    """Four numbers, the last ones as in samples.SIZE."""
-    if numbers is None:
-        return None
-    if len(numbers) not in (2, 3, 4) or min(numbers) < 1:
-        raise ValueError(f"--size: it is {list(numbers)}; two to four numbers of at least 1 are right")
-    return (*numbers, *samples.SIZE[len(numbers) :])
+def _check(size: Sequence[int] | None) -> None:
+    """Raises ValueError for what is no size."""
+    if size and (len(size) not in (2, 3, 4) or min(size) < 1):
+        raise ValueError(f"--size: it is {list(size)}; two to four numbers of at least 1 are right")

@@ -1,0 +1,129 @@
+"""dagnet gradcheck: every block is right, also on its corners; what is wrong is named; networks and blocks of one's own."""
+
+import re
+
+import numpy as np
+import pytest
+
+from dagnet import DagNN
+from dagnet.files import netfile
+from dagnet.layers import catalogue, concat, conv, pool, relu
+from tests import little
+from tests.verbs import call, refused
+
+
+def rows(out: str) -> dict[tuple[str, str], list[str]]:
+    """By block and array, the other columns of the table."""
+    lines = [re.split(r" {2,}", line.strip()) for line in out.splitlines()[1:] if "  " in line]
+    return {(line[0], line[1]): line[2:] for line in lines}
+
+
+@pytest.mark.parametrize("words", [[], ["--size", 5, 4, 3, 1, "--seed", 7, "--rounded"]])
+def test_all_derivatives_of_all_blocks_are_right(words, capsys):
+    code, out, err = call(capsys, "gradcheck", "all", *words)
+    assert (code, err) == (0, "") and "All derivatives are right." in out and "WRONG" not in out
+    for name in catalogue.known():
+        assert re.search(rf"^{name.removeprefix('dagnn.')} ", out, re.MULTILINE), name
+
+
+def test_corners_are_counted_where_inputs_meet_them(capsys):
+    code, out, _ = call(capsys, "gradcheck", "all", "--rounded")
+    assert code == 0, out
+    corners = {block for (block, _), row in rows(out).items() if len(row) == 5}
+    assert {"ReLU", "Pooling method=max", "ROIPooling method=max", "Loss loss=hinge", "Loss loss=mhinge"} <= set(
+        corners
+    )
+    assert not {"Pooling method=avg", "Conv", "SoftMax"} & corners
+
+
+def test_properties_are_matlab_s_or_ours(capsys):
+    for words in (["method=avg", "poolSize=3", "stride=2,1"], ["method=avg", "pool_size=[3,3]", "stride=[2,1]"]):
+        code, out, _ = call(capsys, "gradcheck", "dagnn.Pooling", *words, "--size", 7, 6, 4, 2)
+        assert code == 0 and "method=avg poolSize=" in out and "7x6x4x2      336" in out
+
+
+def test_samples_are_looked_at_in_place_of_all(capsys):
+    assert re.search(r"7x6x4x2       12 ", call(capsys, "gradcheck", "Sigmoid", "--samples", 12)[1])
+
+
+# -- a block of one's own
+
+BLOCKS = """
+from dataclasses import dataclass
+from dagnet.layers import block
+
+@dataclass
+class Cubed(block.Layer):
+    factor: float = 3.0
+    n_inputs = (1,)
+
+    def forward(self, inputs, params):
+        return [inputs[0] ** 3]
+
+    def backward(self, inputs, params, der_outputs):
+        return [self.factor * inputs[0] ** 2 * der_outputs[0]], []
+"""
+
+
+def test_a_block_of_one_s_own_is_right_or_wrong(tmp_path, monkeypatch, capsys):
+    (tmp_path / "blocks_of_mine.py").write_text(BLOCKS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(catalogue, "_CLASSES", dict(catalogue._CLASSES))
+    define = ("--define", "Cubed=blocks_of_mine:Cubed")
+    assert call(capsys, "gradcheck", "Cubed", *define)[0] == 0
+    code, out, _ = call(capsys, "gradcheck", "Cubed", "factor=3.01", *define)
+    assert code == 1 and re.search(r"WRONG at \d+, most at \(", out) and "1 array has a wrong derivative." in out
+    assert refused(call(capsys, "gradcheck", "Cubed", "--define", "Cubed=blocks_of_mine:Cube"), "Cube", "dataclass")
+    assert refused(call(capsys, "gradcheck", "Cubed", "--define", "Cubed"), "TYPE=MODULE:CLASS")
+
+
+# -- networks
+
+
+def test_a_network_s_inputs_and_parameters_are_right(tmp_path, capsys):
+    netfile.save(little.net(), tmp_path / "net.mat")
+    code, out, err = call(capsys, "gradcheck", tmp_path / "net.mat", "--size", 6, 5, 3, 2)
+    assert (code, err) == (0, "")
+    arrays = {array: row[0] for (_, array), row in rows(out).items()}
+    assert arrays["input"] == "6x5x3x2" and arrays["conv1f"] == "3x3x3x4"
+    assert {"bn1m", "bn1b", "predf", "predb", "conv1b"} <= set(arrays)
+    assert not {"bn1x", "label"} & set(arrays)  # averaged; given
+
+
+def corner_net() -> DagNN:
+    """A ReLU and a maximum, whose sum of equal halves meets corners everywhere."""
+    net = DagNN()
+    net.add_layer("conv", conv.Conv([1, 1, 1, 1], has_bias=False), "x", "x1", ["f"])
+    net.add_layer("relu", relu.ReLU(), "x1", "x2")
+    net.add_layer("pool", pool.Pooling("max", [2, 2], stride=[1, 1]), "x1", "x3")
+    net.add_layer("pooled", pool.Pooling("max", [2, 2], stride=[1, 1]), "x2", "x4")
+    net.add_layer("concat", concat.Concat(), ["x3", "x4"], "y")
+    net.params["f"].value = np.ones((1, 1, 1, 1), np.float32)
+    return net
+
+
+def test_corners_inside_a_network_are_no_errors(tmp_path, capsys):
+    netfile.save(corner_net(), tmp_path / "net.mat")
+    code, out, _ = call(capsys, "gradcheck", tmp_path / "net.mat", "--size", 6, 6, "--rounded", "--samples", 36)
+    assert code == 0, out
+    assert int(rows(out)["net.mat", "x"][3]) > 3
+
+
+def test_inputs_may_be_brought(tmp_path, capsys):
+    netfile.save(little.net(), tmp_path / "net.mat")
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "own.npz", input=rng.standard_normal((4, 4, 3, 1)), label=rng.integers(0, 3, (4, 4)))
+    code, out, _ = call(capsys, "gradcheck", tmp_path / "net.mat", "--inputs", tmp_path / "own.npz")
+    assert code == 0 and "4x4x3x1" in out and "label" not in out
+
+
+def test_what_cannot_be_looked_at_is_refused_in_one_line(tmp_path, capsys):
+    netfile.save(little.net(), tmp_path / "net.mat")
+    assert refused(call(capsys, "gradcheck", "Poolig"), "'Poolig'", "dagnn.Pooling")
+    assert refused(call(capsys, "gradcheck", "Pooling", "methd=avg"), "no property 'methd'", "poolSize")
+    assert refused(call(capsys, "gradcheck", "Pooling", "avg"), "'avg' is no property", "NAME=VALUE")
+    assert refused(call(capsys, "gradcheck", "all", "method=avg"), "name a block")
+    assert refused(call(capsys, "gradcheck", "ReLU", "--size", 3), "two to four numbers")
+    assert refused(call(capsys, "gradcheck", tmp_path / "net.mat"), "net.mat", "--size H W")
+    assert refused(call(capsys, "gradcheck", tmp_path / "net.mat", "a=1"), "takes no properties")
+    assert refused(call(capsys, "gradcheck", tmp_path / "none.mat"), "no such file")
