@@ -76,7 +76,9 @@ def _first_greatest(one: Tables, two: Tables) -> Tables:
     """Of two values with their ranks the greater one, and of equals that of the lower rank."""
     (value, rank), (value2, rank2) = one, two
     xp = array.module_of(value)
-    take = (value2 > value) | ((value2 == value) & (rank2 < rank))
+    take = value2 == value
+    take &= rank2 < rank
+    take |= value2 > value
     return xp.where(take, value2, value), xp.where(take, rank2, rank)
 
 
@@ -137,18 +139,20 @@ class _Bins:
     def cover(self, tables: Tables, join: Callable[[Tables, Tables], Tables]) -> Tables:
         """What join makes of each bin's pixels, (bins, C), 0 for an empty one; the tables are (N, H, W, C)."""
         xp = self.xp
-        powers = 2 ** xp.arange(31)
-        levels = [xp.searchsorted(powers, length, side="right") - 1 for length in (self.height, self.width)]
-        tops = [int(level.max()) if level.size else -1 for level in levels]
         made = tuple(xp.zeros((int(np.prod(self.shape)), t.shape[3]), t.dtype) for t in tables)
-        for a in range(tops[0] + 1):
+        if not made[0].size:
+            return made
+        powers = 2 ** xp.arange(31)
+        rows, columns = (xp.searchsorted(powers, length, side="right") - 1 for length in (self.height, self.width))
+        for a in range(int(rows.max()) + 1):
             if a:
                 tables = _doubled(tables, join, 1, 2 ** (a - 1))
             blocks = tables
-            for b in range(tops[1] + 1):
+            levels = xp.where(rows == a, columns, -1).ravel()
+            for b in range(int(levels.max()) + 1):
                 if b:
                     blocks = _doubled(blocks, join, 2, 2 ** (b - 1))
-                (chosen,) = xp.nonzero(((levels[0] == a) & (levels[1] == b)).ravel())
+                (chosen,) = xp.nonzero(levels == b)
                 if chosen.size:
                     for goal, values in zip(made, self._four(chosen, blocks, join, 2**a, 2**b), strict=True):
                         goal[chosen] = values
