@@ -72,7 +72,7 @@ def test_chosen_names_alone_are_told(net):
 
 def test_sizes_and_receptive_fields_are_matconvnets_own():
     run = recorded.load("master/fcn_single.mat")
-    net = recorded.build(run, "single")
+    net = recorded.build(run, "single", "master")
     sizes = {name: value.shape for name, value in run["batches"][0].items()}
     told = tables(summary.report(net, sizes, format="csv", all=True))
     assert set(told["var"]) == set(run["varSizes"])

@@ -54,7 +54,7 @@ def measured(net, inputs, der_outputs):
         counter.add([value])
         put(var, what, value)
 
-    def added(*args, added=execution._added):
+    def added(*args, added=execution.added):
         result = added(*args)
         counter.add([result])
         return result
@@ -64,7 +64,7 @@ def measured(net, inputs, der_outputs):
             patch.setattr(record.block, "forward", show(record.block.forward))
             patch.setattr(record.block, "backward", show(record.block.backward))
         patch.setattr(dagnn.Var, "put", put)
-        patch.setattr(execution, "_added", added)
+        patch.setattr(execution, "added", added)
         counter.add([p.value for p in net.params.values()])
         net.eval(inputs, der_outputs)
     return counter.most

@@ -2,6 +2,9 @@
 
 import re
 import shutil
+import warnings
+from collections import Counter
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -91,11 +94,46 @@ def test_all_that_matconvnet_prints_is_printed_in_its_forms(net, capsys, form):
     assert out == summary.report(loaded, summary.input_sizes(loaded), format=form, all=True) + "\n"
 
 
-def test_the_graph_is_written_for_graphviz(net, tmp_path, capsys):
-    assert call(capsys, "show", net, "--dot", tmp_path / "new" / "net.dot")[0] == 0
-    text = (tmp_path / "new" / "net.dot").read_text()
-    assert text.startswith("digraph") and '"layer_up6" -> "var_up6"' in text
-    assert [p.name for p in (tmp_path / "new").iterdir()] == ["net.dot"]
+def names_drawn(file):
+    """The layers' and the inputs' and outputs' names in an SVG file, which must be well-formed."""
+    root = ElementTree.parse(file).getroot()
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    return Counter(span.text for span in root.iter("{http://www.w3.org/2000/svg}tspan"))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_real_network_is_drawn_with_each_layer_once(data_dir, tmp_path, capsys, name):
+    file = data_dir / "networks" / name
+    code, _, err = call(
+        capsys, "show", file, "--svg", tmp_path / "net.svg", "--dot", tmp_path / "net.dot", "--size", 32, 32
+    )
+    assert code == 0, err
+    with warnings.catch_warnings(action="ignore"):
+        net = netfile.load(file)
+    assert names_drawn(tmp_path / "net.svg") == Counter([*net.layers, *net.inputs, *net.outputs])
+    assert all(f'"layer_{layer}"' in (tmp_path / "net.dot").read_text() for layer in net.layers)
+
+
+def test_the_picture_tells_the_sizes(net, tmp_path, capsys):
+    assert call(capsys, "show", net, "--svg", tmp_path / "new" / "net.svg", "--size", 64, 32)[0] == 0
+    assert "prediction 64x32x2x1" in (tmp_path / "new" / "net.svg").read_text()
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["net.svg"]
+
+
+def test_graphviz_draws_what_its_suffix_says(net, tmp_path, capsys):
+    if not shutil.which("dot"):
+        pytest.skip("graphviz is not installed")
+    assert call(capsys, "show", net, "--dot", tmp_path / "net.png")[0] == 0
+    assert (tmp_path / "net.png").read_bytes().startswith(b"\x89PNG")
+    assert refused(call(capsys, "show", net, "--dot", tmp_path / "net.xyz"), "graphviz", "xyz")
+    assert not (tmp_path / "net.xyz").exists()
+
+
+def test_without_graphviz_the_way_out_is_said_and_no_file_is_left(net, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert refused(call(capsys, "show", net, "--dot", tmp_path / "net.svg"), "graphviz is not installed", "without it")
+    assert call(capsys, "show", net, "--svg", tmp_path / "net.svg", "--dot", tmp_path / "net.dot")[0] == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.dot", "net.svg"]
 
 
 # -- what is wrong

@@ -1,4 +1,4 @@
-"""Show what is in a network's .mat file: layers, sizes, parameters, memory, receptive fields.
+"""Show what is in a network's .mat file: layers, sizes, parameters, memory, receptive fields; and draw it.
 
 SimpleNN and DagNN networks and whole checkpoints are read, MAT v5 to v7.3, old layouts included.
 """
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dagnet import summary
 from dagnet.files import atomic, netfile
+from dagnet.summary import dot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["ascii", "latex", "csv", "dot"],
         help="print all that MatConvNet's net.print knows in this form, in place of the tables for a terminal",
     )
-    parser.add_argument("--dot", type=Path, metavar="FILE", help="write the graph for graphviz")
+    parser.add_argument(
+        "--svg", type=Path, metavar="FILE", help="draw the network: layers, data and their sizes, skips"
+    )
+    parser.add_argument(
+        "--dot",
+        type=Path,
+        metavar="FILE",
+        help="the graph with all variables and parameters: FILE.dot or .gv is text for graphviz; FILE.pdf, .png, .svg is "
+        "drawn by graphviz where that is installed",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -38,10 +48,13 @@ def run(args: argparse.Namespace) -> None:
         print(summary.table(net, sizes))
         if not sizes:
             print("\nThe file does not say how large an input is; --size H W, such as --size 224 224, shows the sizes.")
+    if args.svg:
+        _write(args.svg, f"{summary.svg(net, sizes)}\n".encode())
     if args.dot:
-        _write(args.dot, summary.report(net, sizes, format="dot"))
+        digraph, form = summary.report(net, sizes, format="dot"), args.dot.suffix.removeprefix(".")
+        _write(args.dot, f"{digraph}\n".encode() if form in ("", "dot", "gv") else dot.drawn(digraph, form))
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, contents: bytes) -> None:
     with atomic.replacing(path) as part:
-        part.write_text(text + "\n", encoding="utf-8")
+        part.write_bytes(contents)

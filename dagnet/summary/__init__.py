@@ -1,12 +1,16 @@
-"""A network in words, tables and pictures: what `dagnet show` prints and draws.
+"""A network in words, tables and pictures: what `dagnet show` prints and draws. All of them ask facts.py.
 
-table                   the house's own view, a row a layer, for a terminal
-report                  MatConvNet's net.print: ascii, latex, csv, dot
-display                 MatConvNet's vl_simplenn_display, for a SimpleNN
-input_sizes, peaks      what a file says of its input's size; the memory that a pass takes
+    table                   the house's own view, a row a layer, for a terminal
+    report                  MatConvNet's net.print: ascii, latex, csv, dot
+    display                 MatConvNet's vl_simplenn_display, for a SimpleNN
+    svg                     a picture
+    input_sizes, peaks      what a file says of its input's size; the memory that a pass takes
+
+Sizes are (H, W, C, N).
 """
 
 from .columns import report as report
+from .drawing import svg as svg
 from .facts import input_sizes as input_sizes
 from .memory import peaks as peaks
 from .overview import table as table

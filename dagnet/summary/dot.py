@@ -5,6 +5,8 @@ layers weigh ten times as much as the others, so that graphviz draws the flow of
 Source    matlab/+dagnn/@DagNN/print.m of 1.0-beta25 (its 'dot' format)
 """
 
+import shutil
+import subprocess
 from collections.abc import Mapping
 
 from dagnet.dagnn import DagNN
@@ -31,6 +33,19 @@ def text(net: DagNN, sizes: Mapping[str, block.Size]) -> str:
         lines += [_edge(f"layer_{record.name}", f"var_{name}", "weight=10") for name in record.outputs]
         lines += [_edge(f"par_{name}", f"layer_{record.name}", "weight=1") for name in record.params]
     return "\n".join(["digraph DagNN {", "  fontsize=12", *lines, "}"])
+
+
+def drawn(digraph: str, form: str) -> bytes:
+    """The picture that graphviz makes of it, in a form that graphviz knows: "svg", "pdf", "png".
+
+    Raises RuntimeError where graphviz is not installed, ValueError where it refuses.
+    """
+    if not shutil.which("dot"):
+        raise RuntimeError("graphviz is not installed (no program dot); a picture as SVG is drawn without it")
+    done = subprocess.run(["dot", f"-T{form}"], input=digraph.encode(), capture_output=True, check=False)
+    if done.returncode:
+        raise ValueError(f"graphviz: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
 
 
 def _node(style: str, name: str, fields: list[str]) -> str:
