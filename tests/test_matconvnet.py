@@ -14,6 +14,7 @@ from dagnet import matconvnet, summary
 from dagnet.files import netfile
 from dagnet.layers import array, catalogue, conv, loss
 from dagnet.matconvnet import (
+    cnn_train,
     cnn_train_dag,
     dagnn,
     release,
@@ -37,7 +38,7 @@ from dagnet.matconvnet import (
 )
 from dagnet.matconvnet.dagnn import isa
 from dagnet.matconvnet.table import table
-from dagnet.matconvnet.training import OPTIONS
+from dagnet.matconvnet.training import DAG_OPTIONS, SIMPLE_OPTIONS
 from dagnet.training import trainer
 from tests import recorded
 from tests import test_golden as golden
@@ -537,7 +538,7 @@ def test_an_epoch_ends_with_the_users_function_and_statistics(net, tmp_path):
     ("options", "says"),
     [
         (["batchsiz", 3], "cnn_train_dag: it has no option 'batchsiz'; one of expDir, continue, batchSize"),
-        (["gpus", [1, 2]], "cnn_train_dag: gpus names 2 GPUs; one, or none, is right"),
+        (["gpus", [1, 2]], "training: gpus names 2 GPUs; one, or none, is right"),
         (["derOutputs", ["objective"]], "cnn_train_dag: derOutputs: it is given a list of 1"),
         (["train", np.nan], "train: there is no image to train on"),
     ],
@@ -581,6 +582,33 @@ def test_vl_simplenn_display_prints_what_the_summary_says(capsys):
     assert printed == summary.display(vl_simplenn_tidy(chain()), input_size=[5, 4, 2], batch_size=3) + "\n"
 
 
+def test_cnn_train_trains_as_the_trainer_does(tmp_path):
+    def pair(imdb, indices):
+        return imdb["images"]["data"][..., indices], np.asarray(indices) % 3 + 1.0
+
+    options = ["batchSize", 2, "numEpochs", 2, "learningRate", 0.01, "plotStatistics", False]
+    net, stats = cnn_train(chain(), imdb(), pair, "expDir", tmp_path / "a", *options, "backPropDepth", 3)
+    plain = vl_simplenn_tidy(chain())
+    wanted = trainer.train(
+        plain,
+        lambda indices: dict(zip(("input", "label"), pair(imdb(), indices), strict=True)),
+        train=[0, 2],
+        val=[1],
+        exp_dir=tmp_path / "b",
+        num_epochs=2,
+        batch_size=2,
+        learning_rate=0.01,
+        weight_decay=0.0005,
+        plot_statistics=False,
+    )
+    np.testing.assert_array_equal(net.layers[0]["weights"][0], plain.layers[0]["weights"][0])
+    assert [r["top1err"] for r in stats["val"]] == [r["top1err"] for r in wanted["val"]]
+    _, other = cnn_train(
+        chain(), imdb(), pair, "expDir", tmp_path / "c", *options, "errorFunction", "none", "val", np.nan
+    )
+    assert set(other["train"][0]) == {"num", "time", "objective"}
+
+
 # -- the table
 
 
@@ -591,7 +619,11 @@ def test_the_table_in_the_docs_is_what_the_code_says():
 
 def test_the_table_names_every_function_method_block_and_option():
     text = table()
-    names = [name for name in vars(matconvnet) if name.startswith("vl_")] + list(OPTIONS) + catalogue.known()
+    names = (
+        [name for name in vars(matconvnet) if name.startswith("vl_")]
+        + list(DAG_OPTIONS | SIMPLE_OPTIONS)
+        + catalogue.known()
+    )
     names += [name for name in vars(dagnn.DagNN) if not name.startswith("_") and name != "add_layer"]
     assert not [name for name in names if f"`{name}`" not in text and f"`{name}(" not in text]
 
@@ -601,7 +633,7 @@ def test_what_the_table_calls_dagnets_own_is_there():
         "vl_nnconv(x, f, b, [dzdy])": "`layers.conv.forward`, `layers.conv.backward`",
         "vl_simplenn_tidy(net)": "`files.simplenn.tidy`",
         "getLayerExecutionOrder": "`execution_order`",
-        "conserveMemory": "`conserve_memory`",
+        "accumulateParamDers": "`accumulate_param_ders`",
         "loadobj": "`files.netfile.load`, `files.netfile.from_struct`",
     }
     rows = {line.split("`")[1]: line for line in table().splitlines() if line.startswith("| `")}

@@ -38,6 +38,7 @@ from .simple import vl_simplenn as vl_simplenn
 from .simple import vl_simplenn_display as vl_simplenn_display
 from .simple import vl_simplenn_move as vl_simplenn_move
 from .simple import vl_simplenn_tidy as vl_simplenn_tidy
+from .training import cnn_train as cnn_train
 from .training import cnn_train_dag as cnn_train_dag
 
 # matconvnet-fcn's blocks, which have no package before their names.

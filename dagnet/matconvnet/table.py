@@ -62,7 +62,6 @@ ELSEWHERE = {
     "vl_compilenn, vl_setupnn": "nothing is compiled or set up",
     "vl_tmove, vl_cudatool, ParameterServer, setParameterServer, clearParameterServer": "for several GPUs; none here",
     "vl_simplenn_diagnose, vl_tshow, vl_contrib": "none here",
-    "cnn_train": "`DagNN.fromSimpleNN`, then `cnn_train_dag`",
     "import-caffe.py": "its files, DagNN and SimpleNN, are read: `dagnet.files.netfile.load`, `dagnet convert`",
     "net = load(path)": "`dagnet.files.netfile.load(path)`; the bare structs: `dagnet.files.matfile.read(path)`",
     "save(path, '-struct', 'net')": "`dagnet.files.netfile.save(net, path)`",
@@ -84,9 +83,11 @@ def table() -> str:
         "`dagnn.Conv('size', [3 3 3 64])` is `dagnn.Conv(\"size\", [3, 3, 3, 64])`, or `dagnn.Conv(size=[3, 3, 3, 64])`; in\n"
         "dagnet itself `conv.Conv([3, 3, 3, 64])`. A class of your own: `catalogue.register`, then `dagnn.constructor`.\n",
         _rows(["MatConvNet", "dagnet.layers", "properties and defaults", "in dagnet, where it differs"], _blocks()),
-        "## cnn_train_dag\n",
+        "## cnn_train_dag, cnn_train\n",
         "`[net, info] = cnn_train_dag(net, imdb, @getBatch, opts)` is `net, info = cnn_train_dag(net, imdb, getBatch, opts)`;\n"
-        '`info.train(end).objective` is `info["train"][-1]["objective"]`. In dagnet: `training.trainer.train`.\n',
+        '`info.train(end).objective` is `info["train"][-1]["objective"]`. In dagnet: `training.trainer.train`, for a\n'
+        "SimpleNN with `training.chain.Chain`. derOutputs and extractStatsFn are cnn_train_dag's alone, conserveMemory and\n"
+        "those after it cnn_train's.\n",
         _rows(["option", "default", "trainer.train", ""], _options()),
         "## net.print\n",
         _rows(["option", "summary.report"], ([f"`{name}`", f"`{ours}`"] for name, ours in dagnn.PRINT.items())),
@@ -143,7 +144,7 @@ def _blocks() -> Iterator[list[str]]:
 
 
 def _options() -> Iterator[list[str]]:
-    for name, option in training.OPTIONS.items():
+    for name, option in (training.DAG_OPTIONS | training.SIMPLE_OPTIONS).items():
         yield [f"`{name}`", _plain(option.default), f"`{option.ours}`" if option.ours else "", option.note]
 
 
