@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dagnet import SimpleNN
-from dagnet.files import matfile, matvalues, netfile, simplenn
+from dagnet.files import checkpoint, matfile, matvalues, netfile, simplenn
 from dagnet.layers import catalogue, conv, lrn
 from dagnet.simplenn import run
 from tests.values import same
@@ -362,6 +362,13 @@ def test_all_that_a_network_of_others_holds_stands_in_the_saved_file_in_the_same
             del their["class"]  # labels of the last batch, on the GPU
         assert list(our)[: len(their)] == list(their)
         assert all(same(our[field], value) for field, value in their.items())
+
+
+def test_a_checkpoint_that_matlab_wrote_is_written_back_bit_by_bit(data_dir, tmp_path):
+    path = data_dir / "networks/oneclick_mnist_net-epoch-50.mat"
+    net, found = netfile.load_simplenn(path), checkpoint.load(path)
+    checkpoint.save(tmp_path / "again.mat", net, found.state, found.stats, state_field=found.state_field)
+    assert same(matfile.read(tmp_path / "again.mat"), matfile.read(path))
 
 
 def test_a_function_handle_of_matlab_is_named_where_it_would_run_or_be_saved(data_dir, tmp_path):
