@@ -8,6 +8,8 @@ import pytest
 from dagnet import dagnn, execution, summary
 from dagnet.layers import catalogue, concat, conv, convt, crop, dropout, loss, pool, relu, sigmoid
 from dagnet.layers import sum as sum_
+from dagnet.summary import memory
+from tests import test_golden
 
 H, W, N = 12, 8, 1  # one image: MatConvNet takes a loss for one number an image, and so do the sizes
 SIZES = {"input": (H, W, 3, N), "label": (H, W, 1, N)}
@@ -155,6 +157,13 @@ def test_the_net_is_left_alone_and_a_net_without_values_counts_no_parameters(net
     for param in net.params.values():
         param.value = None
     assert summary.peaks(net, {}).training == 0
+
+
+@pytest.mark.parametrize("case", test_golden.cases("master/dagblocks.mat"), ids=lambda case: case.name)
+def test_it_is_known_which_inputs_of_a_block_have_a_derivative(case):
+    block = catalogue.find(case.type)()
+    ders = test_golden.cell(case.din)
+    assert memory.derived_inputs(block, len(ders)) == [der.size > 0 for der in ders]
 
 
 def test_an_output_that_the_net_has_not_is_refused(net):

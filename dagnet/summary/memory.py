@@ -16,7 +16,7 @@ from typing import Any
 from dagnet import execution
 from dagnet.dagnn import DagNN
 from dagnet.graph import Graph, LayerRecord, Param
-from dagnet.layers import block, conv, loss
+from dagnet.layers import block, conv, crop, loss, pdist, roipool
 
 from . import facts
 
@@ -47,6 +47,15 @@ def peaks(
     return Peaks(
         *(_peak(net, made, seeds, input_ders, conserve) for seeds in ({}, seeds) for conserve in (True, False))
     )
+
+
+def derived_inputs(layer: block.Layer, inputs: int) -> list[bool]:
+    """For each input of a block, whether its backward gives a derivative: not for labels, weights, regions, a size alone."""
+    if isinstance(layer, pdist.PDist):
+        return [i < 2 for i in range(inputs)]
+    if isinstance(layer, (loss.Loss, crop.Crop, roipool.ROIPooling)):
+        return [i < 1 for i in range(inputs)]
+    return [True] * inputs
 
 
 def _peak(
@@ -116,9 +125,8 @@ class _Hollowing(block.Layer):
     def __init__(
         self, record: LayerRecord, sizes: Mapping[str, block.Size], params: Mapping[str, Param], meter: _Meter
     ) -> None:
-        self._record, self._sizes, self._meter = record, sizes, meter
+        self._record, self._block, self._sizes, self._meter = record, record.block, sizes, meter
         self._params = [facts.dims_of(params[name]) for name in record.params]
-        self._fields = record.block.receptive_fields(len(record.inputs))
         self.backward_uses = record.block.backward_uses  # type: ignore[misc]  # of a class, here of a stand-in
 
     def forward(self, inputs: list[Any], params: list[Any]) -> list[Any]:
@@ -128,15 +136,11 @@ class _Hollowing(block.Layer):
         self, inputs: list[Any], params: list[Any], der_outputs: list[Any]
     ) -> tuple[list[Any | None], list[Any | None]]:
         derived = [
-            _Hollow(self._sizes[name], self._meter) if self._derives(i) else None
-            for i, name in enumerate(self._record.inputs)
+            _Hollow(self._sizes[name], self._meter) if has else None
+            for name, has in zip(
+                self._record.inputs, derived_inputs(self._block, len(self._record.inputs)), strict=True
+            )
         ]
+        if isinstance(self._block, conv.Conv) and not self.needs_input_der:
+            derived = [None]
         return derived, [_Hollow(dims, self._meter) for dims in self._params]
-
-    def _derives(self, number: int) -> bool:
-        """Whether the block has a derivative for that input: not for labels, nor for an input that gives its size alone."""
-        layer = self._record.block
-        if isinstance(layer, loss.Loss) and number > 0:
-            return False
-        spared = isinstance(layer, conv.Conv) and not self.needs_input_der
-        return self._fields[number] is not None and not spared
