@@ -11,7 +11,7 @@ Backward  dx: to each neighbour its factor times dy.  With s_k = sum over channe
           dgrid[0] = (H - 1) / 2 * ((1-b) (s_3 - s_1) + b (s_4 - s_2))
           dgrid[1] = (W - 1) / 2 * ((1-a) (s_2 - s_1) + a (s_4 - s_3))
           On a pixel's centre, where y has a corner, this is the slope towards the next pixel.
-Source    MatConvNet manual, 4.1.5; vl_nnbilinearsampler.m and bilinearsampler_cpu.cpp of 1.0-beta25
+Source    MatConvNet manual, 4.5; what lies outside as in the numbers of its vl_nnbilinearsampler (tests/test_golden.py)
 
 How: y is a sparse matrix, four factors a row, times the matrix of pixels (N*H*W x C), and dx its transpose times dy.
 """

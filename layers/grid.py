@@ -5,7 +5,8 @@ Forward   Places (v, u), v vertical, lie evenly from -1 to 1, Ho by Wo of them (
           affine    grid[0] = a1 v + a2 u + a5,    grid[1] = a3 v + a4 u + a6
           scaling   grid[0] = a1 v + a2,           grid[1] = a1 u + a3
 Backward  da_k = sum over the places of dgrid times what a_k is multiplied by
-Source    AffineGridGenerator.m and UniformScalingGridGenerator.m of 1.0-beta25
+Source    M. Jaderberg et al., Spatial transformer networks, 2015; the numbers' order as in the output of MatConvNet's
+          generators (tests/test_golden.py)
 
 A scaling s, ty, tx is the affine map s, 0, 0, s, ty, tx, and is computed as one.
 """

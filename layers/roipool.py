@@ -9,7 +9,7 @@ Forward   Corners are transformed: a number t takes u to t (u - 1) + 1, and v to
           max   y = the maximum over the bin      avg   y = the mean over the bin      an empty bin gives 0
 Backward  max   dy is added to the first of the bin's greatest pixels, in the order: leftmost column, then topmost row
           avg   dy / (pixels in the bin) is added to all its pixels;  regions have no derivative
-Source    MatConvNet manual, 4.3; vl_nnroipool.m, roipooling_cpu.cpp and ROIPooling.m of 1.0-beta25
+Source    MatConvNet manual, 4.6; transforms, rounding and ties as in the numbers of its vl_nnroipool (tests/test_golden.py)
 
 How: avg is a sparse matrix (bins x pixels) times the matrix of pixels (N*H*W x C). max makes the maxima over all blocks of
 2^a x 2^b pixels, each from two of half its size; four of these, which may overlap, cover a bin.

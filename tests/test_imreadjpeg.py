@@ -322,6 +322,7 @@ def test_files_that_are_missing_damaged_or_empty_are_named(photo, tmp_path):
         ({"crop_anisotropy": -1}, "imreadjpeg: crop_anisotropy is"),
         ({"crop_location": "left"}, "imreadjpeg: crop_location is 'left'; 'center' or 'random' is right"),
         ({"subtract_average": [1, 2]}, "imreadjpeg: subtract_average is"),
+        ({"subtract_average": np.zeros((1, 1, 2))}, "imreadjpeg: subtract_average is"),
         ({"subtract_average": np.zeros((4, 4, 3))}, r"subtract_average has shape \(4, 4, 3\) and <.* bytes> comes out"),
         ({"brightness": [1, 2, 3]}, "imreadjpeg: brightness is"),
         ({"contrast": 2}, "imreadjpeg: contrast is 2; 0 to 1 is right"),

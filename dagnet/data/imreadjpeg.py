@@ -12,7 +12,7 @@ Order     1. Output size: the file's own; S: the shorter side is S, halves round
           4. Flip, with probability 1/2: left is right.
           5. Colours: plus B w, w three normal draws, minus the average; then each channel's distances from its mean times
              1 - C .. 1 + C; then each pixel's distances from the mean of its channels times 1 - S .. 1 + S.
-Source    MatConvNet manual, vl_imreadjpeg; held against its output, which has no random case (tests/test_golden.py)
+Source    the documentation of vl_imreadjpeg; held against its output, which has no random case (tests/test_golden.py)
 
 Every image has its own random numbers, always drawn and in one order: with the same seed, an image has the same crop whatever
 else is asked for, and however many threads read.
@@ -107,7 +107,11 @@ class Recipe:
             ("crop_size", 0 < low <= high <= 1, "above 0 and at most 1, (min, max) or one number,"),
             ("crop_anisotropy", 0 < least <= most < math.inf or least == most == 0, "(min, max), one number, or 0,"),
             ("crop_location", self.crop_location in ("center", "random"), "'center' or 'random'"),
-            ("subtract_average", average.ndim == 3 or average.size in (1, 3), "one number, three, or an image"),
+            (
+                "subtract_average",
+                average.size in (1, 3) or average.shape[2:] in ((1,), (3,)),
+                "one number, three, or an image",
+            ),
             ("brightness", matrix.shape == (3, 3) or matrix.size == 1, "one number or 3 x 3"),
             ("contrast", 0 <= self.contrast <= 1, "0 to 1"),
             ("saturation", 0 <= self.saturation <= 1, "0 to 1"),
