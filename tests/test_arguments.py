@@ -146,6 +146,16 @@ def test_a_network_of_more_than_2_gib_needs_nothing_but_room(disk, tmp_path):
     disk(6)
     with pytest.raises(ValueError, match=r"takes 6\.13 GiB and its disk has 6\.00 GiB left; another exp_dir"):
         arguments.check_room(net, tmp_path)
+    with pytest.raises(ValueError, match=r"takes 9\.19 GiB"):
+        arguments.check_room(net, tmp_path, kept=2)  # adam's
+
+
+@pytest.mark.parametrize(("options", "takes"), [({}, 2), ({"solver": "adam"}, 3), ({"save_solver_state": False}, 1)])
+def test_what_the_solver_keeps_takes_room_too(refusal, disk, options, takes):
+    net = little.net()
+    net.params["predf"].value = np.zeros((1, 1, 8, 2**19), np.float32)  # 1/64 GiB
+    disk(0)
+    assert f"a checkpoint takes {takes / 64:.2f} GiB" in refusal(net, **options)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(refusal, tmp_path):

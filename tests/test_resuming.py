@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from dagnet.files import checkpoint, matfile
+from dagnet.files import checkpoint, matfile, matvalues
 from dagnet.training import profile, resuming, solvers
 from tests import little, recorded
 from tests.conftest import golden_file
@@ -67,6 +67,16 @@ def test_what_a_release_did_not_have_is_refused(tmp_path, release, options, says
         little.train(little.net(), tmp_path, profile=release, **options)
 
 
+def test_a_net_that_the_release_could_not_load_is_refused_before_the_first_epoch(tmp_path):
+    with pytest.raises(ValueError, match=r"layer 'bn1'\.block\.epsilon: beta18 does not know it and works with 0\.001"):
+        little.train(little.net(), tmp_path, profile="beta18")
+    net = little.net()
+    profile.set_defaults(net, "beta18")
+    little.train(net, tmp_path, profile="beta18")
+    layers = matvalues.structs(matfile.read(checkpoint.path_of(tmp_path, 1))["net"]["layers"])
+    assert set(layers[1]["block"]) == {"numChannels"}
+
+
 # -- the solver
 
 
@@ -76,6 +86,8 @@ WAYS = [{"solver": name} for name in solvers.SOLVERS] + [{"profile": name} for n
 @pytest.mark.parametrize("options", WAYS, ids=lambda options: next(iter(options.values())))
 def test_in_every_way_two_epochs_and_a_third_are_to_the_last_bit_what_three_are(options, tmp_path):
     straight, resumed = little.net(), little.net()
+    for net in (straight, resumed):
+        profile.set_defaults(net, options.get("profile", "beta25"))
     little.train(straight, tmp_path / "straight", num_epochs=3, **options)
     for epochs in (2, 3):
         little.train(resumed, tmp_path / "resumed", num_epochs=epochs, **options)

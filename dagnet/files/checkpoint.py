@@ -97,9 +97,9 @@ def save(
     matfile.write(path, _variables(net, state, stats, state_field, profile, release), version)
 
 
-def check(net: DagNN | SimpleNN, stats: Mapping[str, Sequence[Record]]) -> None:
+def check(net: DagNN | SimpleNN, stats: Mapping[str, Sequence[Record]], release: str | None = None) -> None:
     """Raises ValueError where save would refuse the network or the statistics; writes nothing."""
-    writable.check(_variables(net, {}, stats))
+    writable.check(_variables(net, {}, stats, release=release))
 
 
 def all_in(exp_dir: str | os.PathLike) -> list[Path]:

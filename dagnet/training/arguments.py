@@ -74,9 +74,9 @@ def folder(exp_dir: str | os.PathLike) -> Path:
     return path
 
 
-def check_room(net: DagNN, folder: Path) -> None:
-    """Raises ValueError where the disk has no room for one checkpoint of the net: its values, and as much for the solver."""
-    needed = 2 * sum(value.nbytes for value in values(net).values())
+def check_room(net: DagNN, folder: Path, kept: int = 1) -> None:
+    """Raises ValueError where the disk has no room for one checkpoint: the net's values, and `kept` times as much of the solver."""
+    needed = (1 + kept) * sum(value.nbytes for value in values(net).values())
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise ValueError(

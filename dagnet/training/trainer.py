@@ -77,7 +77,8 @@ def train(
     der_outputs      the objectives and their weights; default {"objective": 1}
     random_seed      decides, with the number of the epoch, all that is random
     profile          which release of MatConvNet it follows, see profile.PROFILES; default: the one that the checkpoint gone on
-                     from was trained with, else "beta25"
+                     from was trained with, else "beta25". Checkpoints are such as that release loads; a net that was built
+                     here may first need profile.set_defaults
     resume           True: go on after the last whole checkpoint in exp_dir, where there is one
     extract_stats    from the net to what is kept of a pass, name -> a number or several; default: the losses' averages, or a
                      SimpleNN's errors
@@ -109,7 +110,7 @@ def train(
     made = solvers.make(solver, solver_opts, momentum=momentum, nesterov=nesterov_update)
     arguments.values(net)
     folder = arguments.folder(exp_dir)
-    arguments.check_room(net, folder)
+    arguments.check_room(net, folder, (len(made.arrays) or 1) if save_solver_state else 0)
     found = resuming.last(folder, resume)
     recipe = Recipe(
         profile=profiles.apply(whole, resuming.profile_name(profile, found)),
@@ -163,7 +164,8 @@ def _refuse_unsavable(net: DagNN, whole: DagNN | SimpleNN, recipe: Recipe, stats
     if recipe.extract_stats in (passes.statistics, Chain.statistics):  # one of the user's may need a net that has run
         record = passes.record_of(recipe.profile, 0, 0.0, passes.extracted(net, recipe.extract_stats))
         coming |= {kind: [record] for kind in kinds}
-    checkpoint.check(whole, {kind: [*stats[kind], *coming.get(kind, [])] for kind in stats})
+    grown = {kind: [*stats[kind], *coming.get(kind, [])] for kind in stats}
+    checkpoint.check(whole, grown, recipe.profile.name)
 
 
 # ---------------------------------------------------------------- an epoch
@@ -223,7 +225,7 @@ def _what_is_kept(folder: Path, stats: Stats) -> str:
 def _keep(net: DagNN | SimpleNN, recipe: Recipe, folder: Path, epoch: int, stats: Stats) -> None:
     state = {name: solvers.to_cpu(kept) for name, kept in recipe.state.items()} if recipe.save_solver_state else None
     path, rules = checkpoint.path_of(folder, epoch), recipe.profile
-    checkpoint.save(path, net, state, stats, state_field=rules.state_field, profile=rules.name)
+    checkpoint.save(path, net, state, stats, state_field=rules.state_field, profile=rules.name, release=rules.name)
 
 
 def _log(folder: Path, epoch: int, rate: float, outcomes: Mapping[Kind, Outcome]) -> None:
