@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dagnet import DagNN
+from dagnet import DagNN, SimpleNN
 from dagnet.files import matfile, matvalues, netfile
 from dagnet.training import profile
-from tests import recorded
+from tests import recorded, recorded_simplenn
 
 EMPTY = np.zeros((0, 0))
 
@@ -39,7 +39,7 @@ def struct(mode: str, inputs: dict, der_outputs: dict, variables: dict, param_de
     }
 
 
-def write(folder: Path, net: DagNN, dump: dict) -> tuple[Path, Path]:
+def write(folder: Path, net: DagNN | SimpleNN, dump: dict) -> tuple[Path, Path]:
     """The files of the net and of the dump."""
     netfile.save(net, folder / "net.mat")
     matfile.write(folder / "dump.mat", {"dump": dump})
@@ -58,6 +58,18 @@ def golden(file: str, dtype: str, release: str) -> tuple[DagNN, dict]:
         inputs = {name: run["batches"][0][name].astype(number) for name in ("input", "label")}
     variables = {name: (value, run["vars_der"].get(name)) for name, value in run["vars"].items()}
     return net, struct("normal", inputs, {"objective": 1.0}, variables, run["params_der"])
+
+
+def golden_simplenn(dtype: str) -> tuple[SimpleNN, dict]:
+    """The SimpleNN of golden's simplenn.mat, and its recorded run as dagnet_dump.m names it."""
+    run = recorded_simplenn.load(dtype)
+    net = recorded_simplenn.build(run)
+    variables = {f"x{i}": (x, der) for i, (x, der) in enumerate(zip(run["res_x"], run["res_dzdx"], strict=True))}
+    ders = {}
+    for i, (kind, weights) in enumerate(zip(run["types"], run["res_dzdw"], strict=False), 1):
+        for letter, der in zip("mbx" if kind == "bnorm" else "fb", weights, strict=False):
+            ders[f"layer{i}{letter}"] = der
+    return net, struct("normal", {"x0": run["x"], "label": run["c"]}, {f"x{len(run['types'])}": 1.0}, variables, ders)
 
 
 def value(dump: dict, name: str) -> dict:

@@ -11,7 +11,7 @@ from dagnet.tools.parity import MATLAB
 from dagnet import DagNN
 from dagnet.files import netfile
 from dagnet.layers import bnorm, conv, dropout, loss, lrn, pool, relu, sigmoid
-from tests import dumps
+from tests import dumps, recorded_simplenn
 from tests.test_matfile import octave
 from tests.verbs import call, refused
 
@@ -31,6 +31,18 @@ def test_matconvnet_s_own_run_is_within_tolerance(file, release, dtype, tmp_path
     assert (code, err) == (0, "")
     assert "All 94 arrays are within tolerance" in out and "Hint" not in out
     assert max(map(len, out.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("dtype", ["single", "double"])
+def test_matconvnet_s_own_simplenn_differs_in_the_power_of_its_lrn_alone(dtype, tmp_path, monkeypatch, capsys):
+    files = dumps.write(tmp_path, *dumps.golden_simplenn(dtype))
+    code, out, _ = call(capsys, "parity", *files, "--profile", "master", "--json", tmp_path / "parity.json")
+    found = json.loads((tmp_path / "parity.json").read_text())
+    (lrn_layer,) = {array["layer"] for array in found["arrays"] if array["alone"] and not array["alone"]["ok"]}
+    assert code == 1 and [(hint["where"], hint["cause"]) for hint in found["hints"]] == [(lrn_layer, "power")], out
+    recorded_simplenn.use_approximate_power(monkeypatch)
+    code, out, _ = call(capsys, "parity", *files, "--profile", "master")
+    assert code == 0 and "arrays are within tolerance" in out, out
 
 
 # -- a network with one of everything

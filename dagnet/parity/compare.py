@@ -133,7 +133,8 @@ def measure(ours: Array | None, theirs: np.ndarray, problem: str = "") -> Measur
         return Measure(problem=f"size {times(a.shape)}, MATLAB's {times(theirs.shape)}")
     a, b = a.reshape(theirs.shape).astype(np.float64), theirs.astype(np.float64)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
-    difference = np.where(same, 0.0, np.abs(a - b))
+    with np.errstate(invalid="ignore"):  # of two equal infinities
+        difference = np.where(same, 0.0, np.abs(a - b))
     most_of_b = largest(theirs)
     most = float(difference.max(initial=0.0))
     if not np.isfinite(most):
@@ -193,17 +194,19 @@ class _Rows:
         seen: set[tuple[str, str]] = set()
         for name in self.net.execution_order:
             record, depth = self.net.layers[name], depths[name]
-            parts: list[tuple[Kind, list[str], int]] = [
-                ("value", record.outputs, depth),
-                ("der", record.inputs, 2 * deepest - depth + 1),
-                ("der", [v for v in record.outputs if not self.net.vars[v].fanout], 1),
-                ("param der", record.params, 2 * deepest - depth + 1),
+            back = 2 * deepest - depth + 1
+            seeded = [v for v in record.outputs if not self.net.vars[v].fanout]
+            parts: list[tuple[Kind, list[str], int, int]] = [
+                ("value", record.outputs, depth, 0),
+                ("der", record.inputs, back, passed),
+                ("der", seeded, 1, 0),
+                ("param der", record.params, back, passed),
             ]
-            for kind, names, way in parts:
+            for kind, names, way, decided in parts:
                 for v in names:
                     if v in self._dumped(kind) and (kind, v) not in seen:
                         seen.add((kind, v))
-                        rows.append(self._row(record, kind, v, way, 0 if kind == "value" else passed))
+                        rows.append(self._row(record, kind, v, way, decided))
             passed -= self.flips.get(name, 0)
         return rows + [self._unknown(kind, v) for kind in KINDS for v in self._strangers(kind)]
 

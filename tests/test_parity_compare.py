@@ -1,0 +1,227 @@
+"""dagnet.parity.compare and runs: how far, how far is too far, and what each layer does alone."""
+
+import numpy as np
+import pytest
+
+from dagnet import DagNN
+from dagnet.files import matfile
+from dagnet.layers import bnorm, concat, conv, dropout, pool, relu
+from dagnet.layers import sum as sum_
+from dagnet.parity import compare, dump, hints
+from tests import dumps
+
+
+def loaded(folder, struct) -> dump.Dump:
+    """The dump as it comes from a file."""
+    matfile.write(folder / "dump.mat", {"dump": struct})
+    return dump.load(folder / "dump.mat")
+
+
+def by_label(result: compare.Comparison) -> dict[str, compare.Row]:
+    return {row.label: row for row in result.rows}
+
+
+# -- how far
+
+
+def test_a_measure_is_what_it_says():
+    b = np.array([[3.0, 4.0]], np.float32)
+    far = compare.measure(b + np.float32([[0, 0.5]]), b)
+    assert (far.max_abs, far.relative) == (0.5, 0.125)
+    assert far.ulps == 0.5 / 2.0**-21  # from 4 on, singles lie 2^-21 apart
+    assert far.off_cosine == pytest.approx(1 - (9 + 18) / (5 * np.hypot(3, 4.5)))
+    assert compare.measure(b.astype(float) + 2.0**-50, b.astype(float)).ulps == 1
+
+
+def test_equal_arrays_are_at_no_distance_whatever_they_hold():
+    for values in ([0.0, 0.0], [np.nan, 1], [np.inf, -np.inf], []):
+        far = compare.measure(np.array(values), np.array(values))
+        assert (far.max_abs, far.relative, far.off_cosine, far.ulps, far.problem) == (0, 0, 0, 0, "")
+
+
+def test_what_cannot_be_compared_says_why():
+    b = np.ones((2, 3, 1, 1))
+    assert compare.measure(None, b).problem == "not computed here"
+    assert compare.measure(np.ones((3, 2, 1, 1)), b).problem == "size 3x2, MATLAB's 2x3"
+    assert compare.measure(np.full((2, 3), np.nan), b).problem == "NaN or infinite in one of the two"
+    assert compare.measure(np.ones((2, 3, 1, 1)), np.full((2, 3), np.inf)).relative == np.inf
+
+
+def test_trailing_sizes_of_one_and_how_a_vector_lies_count_for_nothing():
+    assert compare.measure(np.ones((2, 3, 1, 1)), np.ones((2, 3))).max_abs == 0
+    assert compare.measure(np.ones((4, 1)), np.ones((1, 4, 1, 1))).max_abs == 0
+
+
+def test_a_difference_from_zeros_has_no_relative_size():
+    far = compare.measure(np.full(3, 0.1), np.zeros(3))
+    assert (far.max_abs, far.relative, far.off_cosine) == (0.1, np.inf, 1)
+
+
+# -- how far is too far
+
+
+def chain(*layers, dtype=np.float32) -> DagNN:
+    """Layers in a row, x0 to xN, with random parameters."""
+    net, rng = DagNN(), np.random.default_rng(0)
+    for i, layer in enumerate(layers):
+        values = layer.init_params(rng)
+        names = [f"p{i}_{j}" for j in range(len(values))]
+        net.add_layer(f"layer{i}", layer, f"x{i}", f"x{i + 1}", names)
+        for name, value in zip(names, values, strict=True):
+            net.params[name].value = (value + 0.1 * rng.standard_normal(value.shape)).astype(dtype)
+    return net
+
+
+def twins(folder, net, x, spoil=None):
+    """The comparison of a net with its own dump, spoiled."""
+    y = net.outputs[0]
+    shape = net.get_var_sizes({"x0": x.shape})[y]
+    dy = np.random.default_rng(1).standard_normal(shape).astype(x.dtype)
+    struct = dumps.record(net, {"x0": x}, {y: dy})
+    if spoil:
+        spoil(struct)
+    return compare.compare(net, loaded(folder, struct))
+
+
+def test_a_bias_whose_derivative_cancels_is_measured_against_its_terms(tmp_path, rng):
+    net = chain(conv.Conv([3, 3, 2, 4], pad=1), bnorm.BatchNorm(4))
+    x = rng.standard_normal((9, 8, 2, 3)).astype(np.float32)
+
+    def other_rounding(struct):
+        der = dumps.value(struct, "p0_1")["der"]
+        der[...] = -der  # rounding is all that it holds
+
+    row = by_label(twins(tmp_path, net, x, other_rounding))["d p0_1"]
+    assert row.whole.relative > 1 and row.ok
+
+    def wrong(struct):
+        dumps.value(struct, "p0_1")["der"][...] += 1e-3
+
+    assert not by_label(twins(tmp_path, net, x, wrong))["d p0_1"].ok
+
+
+def test_tolerance_grows_with_depth_end_to_end_but_not_alone(tmp_path, rng):
+    net = chain(relu.ReLU(), relu.ReLU(), relu.ReLU())
+    rows = by_label(twins(tmp_path, net, rng.standard_normal((2, 2, 1, 1)).astype(np.float32)))
+    assert [rows[f"x{i}"].allowed_whole for i in (1, 2, 3)] == pytest.approx([2e-6, 4e-6, 6e-6])
+    assert [rows[f"d x{i}"].allowed_whole for i in (2, 1, 0)] == pytest.approx([8e-6, 10e-6, 12e-6])
+    assert {rows[f"x{i}"].allowed_alone for i in (1, 2, 3)} == {2e-6}
+
+
+def test_double_precision_is_held_to_more(tmp_path, rng):
+    net = chain(conv.Conv([1, 1, 2, 2]), dtype=np.float64)
+    x = rng.standard_normal((3, 3, 2, 1))
+
+    def off(struct):
+        dumps.value(struct, "x1")["value"] *= 1 + 1e-12
+
+    assert twins(tmp_path, net, x).ok
+    assert [row.label for row in twins(tmp_path, net, x, off).bad] == ["x1"]
+
+
+def one_flip(tmp_path, decides):
+    """A run whose x1 is by rounding at another side of a corner than MATLAB's; in all else they agree."""
+    net = chain(conv.Conv([1, 1, 1, 1], has_bias=False), *decides)
+    net.params["p0_0"].value[...] = 1
+    x = np.random.default_rng(2).uniform(0.5, 2, (40, 40, 1, 4)).astype(np.float32)
+    x[7, 7, 0, 0], x[7, 8, 0, 0] = 1e-9, -1e-9
+    theirs = net.copy()
+    theirs.params["p0_0"].value[...] = 1
+    y = net.outputs[0]
+    shape = net.get_var_sizes({"x0": x.shape})[y]
+    dy = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    near = x.copy()
+    near[7, 7, 0, 0], near[7, 8, 0, 0] = -1e-9, 1e-9
+    struct = dumps.record(theirs, {"x0": near}, {y: dy})
+    return compare.compare(net, loaded(tmp_path, dumps.shown(struct, "x0", x)))
+
+
+def test_a_relu_that_rounding_decided_is_counted_and_excused_by_direction(tmp_path):
+    result = one_flip(tmp_path, [relu.ReLU()])
+    rows = by_label(result)
+    assert result.flips == {"layer1": 2}
+    far = rows["d x1"].whole
+    assert far.relative > rows["d x1"].allowed_whole and far.off_cosine > 0 and rows["d x1"].decided == 2
+    assert rows["d x1"].whole_ok == (far.off_cosine <= compare.DECIDED)
+    assert rows["x2"].decided == rows["d x2"].decided == 0  # values, and what lies behind it, are not excused
+
+
+def test_the_excuse_ends_where_the_direction_does():
+    far = compare.Measure(0.5, 0.5, 2 * compare.DECIDED, 1e6)
+    row = compare.Row("a", "ReLU", "der", "x", (3,), far, None, 1e-5, 1e-5, 1.0, 1.0, decided=3)
+    assert not row.ok
+    row.whole = compare.Measure(0.5, 0.5, compare.DECIDED / 2, 1e6)
+    assert row.ok
+    row.decided = 0
+    assert not row.ok
+
+
+# -- alone
+
+
+def test_an_early_mistake_is_not_seen_in_later_layers_alone(tmp_path, rng):
+    net = chain(conv.Conv([3, 3, 2, 3]), relu.ReLU(), pool.Pooling("avg", [2, 2]), conv.Conv([1, 1, 3, 2]))
+    x = rng.standard_normal((6, 6, 2, 2)).astype(np.float32)
+    struct = dumps.record(net, {"x0": x}, {"x4": np.ones((3, 3, 2, 2), np.float32)})
+    net.params["p0_0"].value[0, 0, 0, 0] += 1
+    result = compare.compare(net, loaded(tmp_path, struct))
+    assert {row.layer for row in result.rows if not row.alone_ok} == {"layer0"}
+    assert {row.layer for row in result.rows if not row.whole_ok} == {f"layer{i}" for i in range(4)}
+    assert result.first_bad().layer == "layer0"
+
+
+def test_a_derivative_to_which_several_layers_add_is_their_sum(tmp_path, rng):
+    net = DagNN()
+    net.add_layer("left", conv.Conv([1, 1, 2, 2], has_bias=False), "x", "x1", ["f"])
+    net.add_layer("right", conv.Conv([1, 1, 2, 2], has_bias=False), "x", "x2", ["f"])
+    net.add_layer("sum", sum_.Sum(), ["x1", "x2", "x1"], "y")
+    net.params["f"].value = rng.standard_normal((1, 1, 2, 2))
+    x, dy = rng.standard_normal((3, 4, 2, 1)), rng.standard_normal((3, 4, 2, 1))
+    result = compare.compare(net, loaded(tmp_path, dumps.record(net, {"x": x}, {"y": dy})))
+    rows = by_label(result)
+    assert result.ok and all(rows[label].alone is not None for label in ("d x", "d x1", "d x2", "d f"))
+
+
+def test_what_the_dump_does_not_hold_is_made_up_for_by_ours(tmp_path, rng):
+    net = chain(conv.Conv([3, 3, 2, 3]), relu.ReLU(), conv.Conv([1, 1, 3, 2]))
+    x = rng.standard_normal((6, 6, 2, 2)).astype(np.float32)
+
+    def without(struct):
+        dumps.value(struct, "x1")["value"] = dumps.value(struct, "x1")["der"] = dumps.EMPTY
+
+    result = twins(tmp_path, net, x, without)
+    rows = by_label(result)
+    assert result.ok and result.not_dumped == ["x1"]
+    assert rows["x2"].alone is not None and rows["x2"].allowed_alone == rows["x2"].allowed_whole
+
+
+def test_a_dropout_takes_the_mask_that_matlab_drew(tmp_path, rng):
+    net = chain(relu.ReLU(), dropout.DropOut(0.3), conv.Conv([1, 1, 2, 2]))
+    net.layers["layer1"].block.seed(5)
+    x = rng.standard_normal((6, 6, 2, 2)).astype(
+        np.float32
+    )  # half of it 0 after the ReLU: there derivatives tell the mask
+    struct = dumps.record(net, {"x0": x}, {"x3": np.ones((6, 6, 2, 2), np.float32)})
+    net.layers["layer1"].block.seed(6)
+    assert compare.compare(net, loaded(tmp_path, struct)).ok
+
+
+def test_a_mask_that_cannot_be_known_is_asked_for(tmp_path, rng):
+    net = chain(relu.ReLU(), dropout.DropOut(0.3), relu.ReLU())
+    struct = dumps.record(net, {"x0": rng.standard_normal((6, 6, 2, 2))})
+    dumps.value(struct, "x1")["value"] = dumps.EMPTY
+    with pytest.raises(ValueError, match=r"layer 'layer1': the dump lacks 'x1' or 'x2', so the mask .* is not known"):
+        compare.compare(net, loaded(tmp_path, struct))
+
+
+def test_a_run_that_stops_is_compared_as_far_as_it_came(tmp_path, rng):
+    net = DagNN()
+    net.add_layer("pool", pool.Pooling("max", [2, 2], stride=[2, 2]), "x", "x1")
+    net.add_layer("up", pool.Pooling("max", [1, 1], stride=[2, 2]), "x", "x2")
+    net.add_layer("concat", concat.Concat(), ["x1", "x2"], "y")
+    struct = dumps.record(net, {"x": rng.standard_normal((6, 6, 2, 1))})
+    net.layers["pool"].block.pad = [1, 1, 1, 1]
+    found = loaded(tmp_path, struct)
+    result = compare.compare(net, found)
+    assert "in layer 'concat'" in result.stopped and result.first_bad().layer == "pool"
+    assert [(h.where, h.cause) for h in hints.find(net, found, result)] == [("pool", "border")]
