@@ -79,8 +79,15 @@ class SimpleNN:
         self._device = device
 
     def block(self, index: int, mode: Mode = "normal") -> block.Layer:
-        """The block that runs the layer at `index`, with the net's settings; of a "custom" one, a catalogue.Unknown."""
-        made = simplelayers.block_of(self.layers[index])
+        """The block that runs the layer at `index`, with the net's settings; of a "custom" one, a catalogue.Unknown.
+
+        Raises ValueError, naming the layer, where it lacks weights or a field, or has one that is not right.
+        """
+        layer = self.layers[index]
+        try:
+            made = simplelayers.block_of(layer)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"layers{{{index + 1}}} '{layer['name']}': {error}") from error
         made.mode = mode
         made.needs_input_der = self.input_ders or index > 0
         if isinstance(made, loss.Loss):

@@ -534,7 +534,30 @@ def crop_backward(x, sides: Four, dy) -> np.ndarray:
     return dx
 
 
-def approximate_power(base, exponent: float) -> np.ndarray:
+def approximate_lrn(x, param) -> np.ndarray:
+    """LRN with MatConvNet's approximate power, in x's precision."""
+    _, kappa, alpha, beta = param
+    return x * _approximate_power(kappa + alpha * _over_window(x * x, param[0]), -beta)
+
+
+def approximate_lrn_backward(x, dy, param) -> np.ndarray:
+    """dx."""
+    n, kappa, alpha, beta = param
+    size = kappa + alpha * _over_window(x * x, n)
+    power = _approximate_power(size, -beta)
+    inner = _over_window((dy * x * power / size)[:, :, ::-1], n)[:, :, ::-1]  # over the k whose window holds q
+    return dy * power - 2 * alpha * beta * x * inner
+
+
+def _over_window(x, n) -> np.ndarray:
+    """For each channel k the sum over k - floor((n-1)/2) .. k + ceil((n-1)/2)."""
+    total, channels = np.zeros_like(x), x.shape[2]
+    for k in range(channels):
+        total[:, :, k] = x[:, :, max(0, k - int(n - 1) // 2) : k + int(n) // 2 + 1].sum(axis=2)
+    return total
+
+
+def _approximate_power(base, exponent: float) -> np.ndarray:
     """base^exponent as MatConvNet's CPU code for LRN takes it, up to 0.4 % away from the power: 2^(exponent * log2 base).
 
     The base is 2^k * m with 1 <= m < 2, and log2 m is the cubic with log2's values and slopes at 1 and 2; of the product, the

@@ -1,9 +1,7 @@
 """The SimpleNN of master/simplenn.mat, which MatConvNet itself ran and trained."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 
 from dagnet import SimpleNN
@@ -49,28 +47,5 @@ def build(run: dict[str, Any]) -> SimpleNN:
 
 def use_approximate_power(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets LRN take MatConvNet's power: with the exact one all that stands behind the net's LRN is off by 3e-3."""
-    monkeypatch.setattr(lrn, "forward", _forward)
-    monkeypatch.setattr(lrn, "backward", _backward)
-
-
-def _forward(x: np.ndarray, *, param: Sequence[float]) -> np.ndarray:
-    size, beta = _size(x, param), param[3]
-    return x * oracles.approximate_power(size, -beta)
-
-
-def _backward(x: np.ndarray, dy: np.ndarray, *, param: Sequence[float]) -> np.ndarray:
-    size, (n, _, alpha, beta) = _size(x, param), param
-    power = oracles.approximate_power(size, -beta)
-    inner = _window_sum(dy * x * power / size, n // 2, (n - 1) // 2)
-    return dy * power - 2 * alpha * beta * x * inner
-
-
-def _size(x: np.ndarray, param: Sequence[float]) -> np.ndarray:
-    n, kappa, alpha, _ = param
-    return kappa + alpha * _window_sum(x * x, (n - 1) // 2, n // 2)
-
-
-def _window_sum(x: np.ndarray, before: int, after: int) -> np.ndarray:
-    """s_k = sum of x_q over q = k - before .. k + after, within the channels."""
-    windows = [x[:, :, max(0, k - int(before)) : k + int(after) + 1] for k in range(x.shape[2])]
-    return np.concatenate([window.sum(axis=2, keepdims=True) for window in windows], axis=2)
+    monkeypatch.setattr(lrn, "forward", oracles.approximate_lrn)
+    monkeypatch.setattr(lrn, "backward", oracles.approximate_lrn_backward)

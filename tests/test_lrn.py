@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dagnet.layers import array, gradcheck, lrn, parts
-from tests import oracles
+from tests import oracles, recorded
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 6, 30])
@@ -102,3 +102,21 @@ def test_bytes_and_mixed_precisions_are_refused():
         lrn.forward(x.astype(np.uint8))
     with pytest.raises(ValueError, match="LRN: x is float64, dy is float32"):
         lrn.backward(x, x.astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["single", "double"])
+def test_with_its_approximate_power_matconvnets_numbers_come_out_to_their_last_digits(dtype):
+    """So it is the power alone by which they differ from ours: windows, factors and the derivative are the same."""
+    tolerance = {"single": 2e-6, "double": 1e-13}[dtype]
+    cases = [
+        case
+        for case in recorded.load("master/ops_norm.mat")
+        if (case["op"], case["dtype"]) == ("vl_nnnormalize", dtype)
+    ]
+    assert cases
+    for case in cases:
+        x, param, dy = array.four_d(case["in"]["x"]), case["in"]["param"].ravel(), array.four_d(case["dzdy"])
+        assert recorded.distance(oracles.approximate_lrn(x, param), case["out"]["y"]) <= tolerance, case["name"]
+        assert recorded.distance(oracles.approximate_lrn_backward(x, dy, param), case["der"]["dx"]) <= tolerance, case[
+            "name"
+        ]

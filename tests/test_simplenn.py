@@ -151,6 +151,10 @@ def test_a_layer_does_what_the_function_does_that_it_names(layer, expected):
     res = run(SimpleNN([layer]), X, dzdy=np.ones(expected.shape))
     assert np.array_equal(res[1].x, expected)
     assert res[0].dzdx.shape == X.shape
+    if "instanceWeights" not in layer:  # which a DagNN would take as one more input
+        dag = from_simplenn(SimpleNN([layer]))
+        dag.eval({"x0": X} | ({"label": layer["class"]} if "class" in layer else {}))
+        assert np.array_equal(dag.vars["x1"].value, expected)
 
 
 def test_a_loss_is_vl_nnloss_with_its_default_and_divides_in_master_alone():
@@ -391,7 +395,12 @@ def test_on_the_gpu_a_chain_computes_the_same():
         ([{"type": "relu"}], {"res": []}, "run: res has 0 results; 2, one more than the net has layers, are right"),
         ([{"type": "relu"}], {"skip_forward": True}, "run: res has none results; 2,"),
         ([{"type": "loss"}], {}, "it is a loss layer without labels; set its field 'class'"),
-        ([CONV | {"weights": []}], {}, "it is a conv layer with 0 weights; it must have its weights"),
+        (
+            [CONV | {"weights": []}],
+            {},
+            "layers{1} 'layer1': it is a conv layer with 0 weights; it must have its weights",
+        ),
+        ([CONV | {"pad": [1, 2, 3]}], {}, "layers{1} 'layer1': Conv: pad: it is [1, 2, 3]"),
         ([{"type": "relu"}], {"dzdy": np.ones(3)}, "the derivative for the net's output has shape (3,)"),
         ([{"name": "nothing"}], {}, "layers{1} has no type; a field `type` with a text is right"),
         ([{"type": "conv", "weights": ["f"]}], {}, "layers{1} has a str among its weights; arrays are right"),
