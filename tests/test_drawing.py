@@ -7,10 +7,13 @@ import pytest
 
 from dagnet import dagnn, summary
 from dagnet.layers import bnorm, catalogue, conv, relu
+from dagnet.models import lesion_fcn, vgg16
+from tests.conftest import ROOT
 from tests.test_dot import ODD
 from tests.test_summary import net as net  # a fixture
 
 SVG = "{http://www.w3.org/2000/svg}"
+HEAD = 4  # the line of the file that counts values
 
 
 def texts(svg):
@@ -83,6 +86,16 @@ def test_a_variable_that_two_layers_make_and_one_that_is_read_twice_are_drawn():
 
 def test_a_net_without_layers_is_a_picture_too():
     assert texts(summary.svg(dagnn.DagNN())) == ["0 layers, 0 values in 0 parameters"]
+
+
+def test_the_picture_of_the_papers_network_is_what_is_drawn():
+    """Where the drawing has changed on purpose: summary.svg(lesion_fcn.lesion_fcn(None), these sizes), and a line's end."""
+    net = vgg16.vgg16(vgg16.CONVOLUTIONS)
+    lesion_fcn.define(net, lesion_fcn.Recipe())
+    drawn = summary.svg(net, {"input": (384, 384, 3, 1), "label": (384, 384, 1, 1)})
+    kept = (ROOT / "docs/pictures/lesion_fcn.svg").read_text().splitlines()
+    assert "134,309,938 values" in kept[HEAD]  # this net has none
+    assert kept[:HEAD] + kept[HEAD + 1 :] == drawn.splitlines()[:HEAD] + drawn.splitlines()[HEAD + 1 :]
 
 
 def test_text_fits_its_box(net):

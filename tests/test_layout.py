@@ -26,11 +26,7 @@ def enters(one, two, rect):
     """Whether a stretch along an axis passes through the inside of a rectangle."""
     left, top, right, bottom = rect
     (x0, x1), (y0, y1) = sorted((one[0], two[0])), sorted((one[1], two[1]))
-    return (
-        (x0 < right - 0.01 and left + 0.01 < x1 and y0 < bottom - 0.01 and top + 0.01 < y1)
-        or (x0 == x1 and left + 0.01 < x0 < right - 0.01 and y0 < bottom - 0.01 and top + 0.01 < y1)
-        or (y0 == y1 and top + 0.01 < y0 < bottom - 0.01 and x0 < right - 0.01 and left + 0.01 < x1)
-    )
+    return x0 < right - 0.01 and left + 0.01 < x1 and y0 < bottom - 0.01 and top + 0.01 < y1
 
 
 def shared(a, b):

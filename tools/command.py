@@ -19,7 +19,7 @@ VERBS = {
     "train": "train the paper's network on ISIC 2017 from VGG-16's .mat, then segment and score",
     "segment": "write the lesion masks of images",
     "evaluate": "score masks against the truth: SE, SP, AC, JA, DI, pictures, report",
-    "show": "what is in a .mat network: layers, sizes, parameters, memory, receptive fields",
+    "show": "what is in a .mat network: layers, sizes, parameters, memory, receptive fields; pictures of it",
     "convert": "SimpleNN to DagNN, MAT v7.3 to v7 and back, networks and checkpoints",
     "parity": "where a run of dagnet and a run of MatConvNet part, layer by layer, and why",
     "gradcheck": "is backward the slope of forward: of any block, of yours, of a network",

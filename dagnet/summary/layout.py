@@ -69,8 +69,9 @@ def _set_rows(boxes: Sequence[Box], lines: Sequence[Line]) -> None:
     below = [0] * len(boxes)
     for line in sorted(lines, key=lambda line: -line.source):
         below[line.source] = max(below[line.source], 1 + below[line.target])
+    last = max(below, default=0)
     for box, rows in zip(boxes, below, strict=True):
-        box.row = max(below) - rows
+        box.row = last - rows
 
 
 def _set_columns(boxes: Sequence[Box], lines: Sequence[Line]) -> None:
@@ -226,9 +227,8 @@ def _outer_tracks(spans: dict[tuple[int, int], list[float]]) -> dict[tuple[int, 
     free: list[float] = []  # where each track's last span ends
     tracks = {}
     for key, xs in sorted(spans.items(), key=lambda item: min(item[1])):
-        track = next((t for t, end in enumerate(free) if end < min(xs)), len(free))
-        free[track:] = [max(xs), *free[track + 1 :]]
-        tracks[key] = track
+        tracks[key] = next((track for track, end in enumerate(free) if end < min(xs)), len(free))
+        free[tracks[key] : tracks[key] + 1] = [max(xs)]
     return tracks
 
 
