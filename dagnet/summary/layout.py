@@ -1,10 +1,12 @@
-"""Where the boxes of a drawing stand and how the lines between them run. It knows no network.
+"""Where the boxes of a drawing stand and how the lines between them run.
 
-rows      a box stands above all that follow it and as low as it can, which is the order in which a DagNN runs its layers
-columns   the longest path is the trunk, in column 0. What leaves it and comes back, with boxes on its way or without (a
-          skip), is a strand in a column of its own rows; shorter strands stand nearer to the trunk, so that nested ones
-          do not cross
-lines     run down in columns where no box stands, and sideways only in the gaps between rows, each on its own track
+    rows      a box stands above all that follow it and as low as it can, which is the order in which a DagNN runs its layers
+    columns   the longest path is the trunk, in column 0. What leaves it and comes back, with boxes on its way or without (a
+              skip), is a strand in a column of its own rows; shorter strands stand nearer to the trunk, so that nested ones
+              do not cross
+    lines     run down in columns where no box stands, and sideways only in the gaps between rows, each on its own track
+
+Nothing here knows of networks.
 """
 
 from bisect import bisect, insort
@@ -79,7 +81,7 @@ def _set_columns(boxes: Sequence[Box], lines: Sequence[Line]) -> None:
     taken: list[list[tuple[int, int]]] = []
     for strand in [trunk, *sorted(others, key=lambda strand: (strand.bottom - strand.top, strand.top))]:
         span = strand.top, strand.bottom
-        column = next((c for c, others in enumerate(taken) if not _meets(span, others)), len(taken))
+        column = next((c for c, spans in enumerate(taken) if not _meets(span, spans)), len(taken))
         if column == len(taken):
             taken.append([])
         insort(taken[column], span)
@@ -87,9 +89,8 @@ def _set_columns(boxes: Sequence[Box], lines: Sequence[Line]) -> None:
             boxes[i].column = column
         for line in strand.lines:
             line.column = column
-    # a line to the next row that is in no strand leaves straight down
     for line in lines:
-        if line.column < 0:
+        if line.column < 0:  # to the next row, and in no strand: it leaves straight down
             line.column = boxes[line.source].column
 
 
@@ -113,20 +114,20 @@ def _strands(boxes: Sequence[Box], lines: Sequence[Line]) -> list[_Strand]:
         if start in placed:
             continue
         entry = max(before[start], key=lambda line: boxes[line.source].row, default=None)
-        path, way, exit = [start], [entry] if entry else [], None
+        path, way, leaving = [start], [entry] if entry else [], None
         placed.add(start)
         while after[path[-1]]:
             nearest = sorted(after[path[-1]], key=lambda line: boxes[line.target].row)
             onward = next((line for line in nearest if line.target not in placed), None)
             if onward is None:
-                exit = nearest[0]
-                way.append(exit)
+                leaving = nearest[0]
+                way.append(leaving)
                 break
             path.append(onward.target)
             way.append(onward)
             placed.add(onward.target)
         top = 2 * boxes[entry.source].row + 1 if entry else 2 * boxes[start].row
-        bottom = 2 * boxes[exit.target].row - 1 if exit else 2 * boxes[path[-1]].row
+        bottom = 2 * boxes[leaving.target].row - 1 if leaving else 2 * boxes[path[-1]].row
         found.append(_Strand(path, way, top, bottom))
         used.update(map(id, way))
     for line in lines:
@@ -194,32 +195,38 @@ def _route(boxes: Sequence[Box], lines: Sequence[Line], ends: dict[int, float], 
     outer = {row: _outer_tracks(spans) for row, spans in leaving.items()}
     inner = {row: _inner_tracks(spans) for row, spans in arriving.items()}
 
-    heights: dict[int, float] = defaultdict(float)
-    for box in boxes:
-        heights[box.row] = max(heights[box.row], box.height)
-    tops, bottoms, joins, y = {}, {}, {}, 0.0
-    for row in range(len(heights)):
-        joins[row] = y
-        tops[row] = y + TRACK * _count(inner.get(row, {})) + (ROW_GAP if row else 0)
-        bottoms[row] = tops[row] + heights[row]
-        y = bottoms[row] + TRACK * _count(outer.get(row, {}))
-    for box in boxes:
-        box.y = tops[box.row] + (heights[box.row] - box.height) / 2
+    forks, joins, height = _set_y(
+        boxes, *({row: 1 + max(tracks.values()) for row, tracks in side.items()} for side in (outer, inner))
+    )
     for i, (line, (start, down, end)) in enumerate(zip(lines, ways, strict=True)):
         source, target = boxes[line.source], boxes[line.target]
         line.points = [(start, source.y + source.height)]
         if down != start:
-            fork = bottoms[source.row] + TRACK * (0.5 + outer[source.row][line.source, line.port])
+            fork = forks[source.row] + TRACK * (0.5 + outer[source.row][line.source, line.port])
             line.points += [(start, fork), (down, fork)]
         if down != end:
             join = joins[target.row] + TRACK * (0.5 + inner[target.row][i])
             line.points += [(down, join), (end, join)]
         line.points.append((end, target.y))
-    return y
+    return height
 
 
-def _count(tracks: dict) -> int:
-    return 1 + max(tracks.values(), default=-1)
+def _set_y(
+    boxes: Sequence[Box], below: dict[int, int], above: dict[int, int]
+) -> tuple[dict[int, float], dict[int, float], float]:
+    """From how many tracks lie below and above which rows. Returns where these tracks begin, and the height of all."""
+    heights: dict[int, float] = defaultdict(float)
+    for box in boxes:
+        heights[box.row] = max(heights[box.row], box.height)
+    forks, tops, joins, y = {}, {}, {}, 0.0
+    for row in range(len(heights)):
+        joins[row] = y
+        tops[row] = y + TRACK * above.get(row, 0) + (ROW_GAP if row else 0)
+        forks[row] = tops[row] + heights[row]
+        y = forks[row] + TRACK * below.get(row, 0)
+    for box in boxes:
+        box.y = tops[box.row] + (heights[box.row] - box.height) / 2
+    return forks, joins, y
 
 
 def _outer_tracks(spans: dict[tuple[int, int], list[float]]) -> dict[tuple[int, int], int]:
