@@ -112,10 +112,10 @@ def _peaks(net: DagNN, given: Mapping[str, Sequence[int]]) -> list[str]:
     """What a pass takes at its worst, as the engine frees."""
     found = memory.peaks(net, given)
     return [
-        f"{what} {_memory(freeing):>9} at its peak ({_memory(keeping)} without conserve_memory)"
+        f"{what:33}{_memory(freeing):>8} at its peak ({_memory(keeping)} without conserve_memory)"
         for what, freeing, keeping in (
-            ("a pass in test mode takes       ", found.test, found.test_kept),
-            ("a step of training takes        ", found.training, found.training_kept),
+            ("a pass in test mode takes", found.test, found.test_kept),
+            ("a step of training takes", found.training, found.training_kept),
         )
     ]
 

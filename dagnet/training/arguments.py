@@ -75,7 +75,7 @@ def folder(exp_dir: str | os.PathLike) -> Path:
 
 
 def check_room(net: DagNN, folder: Path, kept: int = 1) -> None:
-    """Raises ValueError where the disk has no room for a checkpoint: the net's values, and `kept` times as much of the solver."""
+    """Raises ValueError where the disk has no room for a checkpoint: the net's values, and `kept` times that for the solver."""
     needed = (1 + kept) * sum(value.nbytes for value in values(net).values())
     free = shutil.disk_usage(folder).free
     if needed > free:
