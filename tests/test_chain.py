@@ -9,6 +9,7 @@ from dagnet.files.simplenn import from_simplenn
 from dagnet.training import chain, trainer
 from tests import little, recorded, recorded_simplenn
 from tests.test_golden import PASSED, RAN
+from tests.values import octave
 
 TOLERANCE = {"single": 5e-6, "double": 1e-12}
 
@@ -218,6 +219,33 @@ def test_a_checkpoint_is_laid_out_as_cnn_trains_own(go, tmp_path, data_dir):
         assert (our["type"], set(our)) == (their["type"], set(their))
         assert [field for field in our if field != "type"] == [field for field in their if field != "type"]
     assert ours[2]["learningRate"].shape == theirs[2]["learningRate"].shape == (1, 0)
+
+
+def test_octave_reads_the_checkpoint_as_cnn_train_does(go, tmp_path):
+    go(net(), num_epochs=2)
+    said = octave(
+        "load('net-epoch-2.mat', 'net', 'state', 'stats'); c = net.layers{1}; s = state.solverState; printf('%s\\n', "
+        "class(net.layers), num2str(size(net.layers)), strjoin(fieldnames(c)', ' '), class(c.weights{1}), "
+        "num2str(size(c.weights{1})), num2str(size(s)), num2str(size(s{1})), class(s{1}{2}), num2str(size(s{3})), "
+        "class(net.layers{5}.precious), num2str(net.layers{5}.precious), num2str([stats.train.num]), "
+        "num2str(numel(net.layers{6}.class)))",
+        tmp_path,
+    )
+    assert said.split("\n")[:-1] == [
+        "cell",
+        "1  6",
+        "type weights pad name precious stride dilate opts learningRate weightDecay",
+        "single",
+        "3  3  3  4",
+        "1  6",
+        "1  2",
+        "single",
+        "1  0",
+        "logical",
+        "1",
+        "7  7",
+        "108",  # the last labels: three validation images of 6x6
+    ]
 
 
 def test_training_goes_on_from_matlabs_own_checkpoint(go, tmp_path, data_dir):

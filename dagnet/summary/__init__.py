@@ -4,6 +4,8 @@
     report                  MatConvNet's net.print: ascii, latex, csv, dot
     display                 MatConvNet's vl_simplenn_display, for a SimpleNN
     svg                     a picture
+    diagnosis.diagnose      MatConvNet's vl_simplenn_diagnose: the ranges of a run's values (a module to import by itself: it
+                            brings matplotlib)
     input_sizes, peaks      what a file says of its input's size; the memory that a pass takes
 
 Sizes are (H, W, C, N).
