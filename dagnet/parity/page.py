@@ -105,9 +105,9 @@ th:nth-child(-n+4), td:nth-child(-n+4) { text-align: left; }
 tr.bad { background: #fdebdc; }
 .settings td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .settings th { font-weight: normal; color: #555; }
-i.alone { background: #0072b2; } i.whole { background: #8fc1e0; } i.off { background: #d55e00; }
+i.alone { background: #0b3c5d; } i.whole { background: #4a94c4; } i.off { background: #d55e00; }
 i.tick { background: #222; width: 2px !important; height: .8rem !important; }
-rect.alone { fill: #0072b2; } rect.whole { fill: #8fc1e0; } rect.off { fill: #d55e00; } rect.tick { fill: #222; }
+rect.alone { fill: #0b3c5d; } rect.whole { fill: #4a94c4; } rect.off { fill: #d55e00; } rect.tick { fill: #222; }
 svg text { font: 12px system-ui, sans-serif; fill: #222; }
 svg .name { text-anchor: end; } svg .axis { text-anchor: middle; fill: #555; } svg .mark { fill: #a34700; }
 .grid { stroke: #e5e5e5; }
