@@ -7,7 +7,7 @@ from dagnet import DagNN
 from dagnet.files import matfile
 from dagnet.layers import bnorm, concat, conv, dropout, pool, relu
 from dagnet.layers import sum as sum_
-from dagnet.parity import compare, dump, hints
+from dagnet.parity import compare, dump, hints, measures
 from tests import dumps
 
 
@@ -26,34 +26,34 @@ def by_label(result: compare.Comparison) -> dict[str, compare.Row]:
 
 def test_a_measure_is_what_it_says():
     b = np.array([[3.0, 4.0]], np.float32)
-    far = compare.measure(b + np.float32([[0, 0.5]]), b)
+    far = measures.measure(b + np.float32([[0, 0.5]]), b)
     assert (far.max_abs, far.relative) == (0.5, 0.125)
     assert far.ulps == 0.5 / 2.0**-21  # from 4 on, singles lie 2^-21 apart
     assert far.off_cosine == pytest.approx(1 - (9 + 18) / (5 * np.hypot(3, 4.5)))
-    assert compare.measure(b.astype(float) + 2.0**-50, b.astype(float)).ulps == 1
+    assert measures.measure(b.astype(float) + 2.0**-50, b.astype(float)).ulps == 1
 
 
 def test_equal_arrays_are_at_no_distance_whatever_they_hold():
     for values in ([0.0, 0.0], [np.nan, 1], [np.inf, -np.inf], []):
-        far = compare.measure(np.array(values), np.array(values))
+        far = measures.measure(np.array(values), np.array(values))
         assert (far.max_abs, far.relative, far.off_cosine, far.ulps, far.problem) == (0, 0, 0, 0, "")
 
 
 def test_what_cannot_be_compared_says_why():
     b = np.ones((2, 3, 1, 1))
-    assert compare.measure(None, b).problem == "not computed here"
-    assert compare.measure(np.ones((3, 2, 1, 1)), b).problem == "size 3x2, MATLAB's 2x3"
-    assert compare.measure(np.full((2, 3), np.nan), b).problem == "NaN or infinite in one of the two"
-    assert compare.measure(np.ones((2, 3, 1, 1)), np.full((2, 3), np.inf)).relative == np.inf
+    assert measures.measure(None, b).problem == "not computed here"
+    assert measures.measure(np.ones((3, 2, 1, 1)), b).problem == "size 3x2, MATLAB's 2x3"
+    assert measures.measure(np.full((2, 3), np.nan), b).problem == "NaN or infinite in one of the two"
+    assert measures.measure(np.ones((2, 3, 1, 1)), np.full((2, 3), np.inf)).relative == np.inf
 
 
 def test_trailing_sizes_of_one_and_how_a_vector_lies_count_for_nothing():
-    assert compare.measure(np.ones((2, 3, 1, 1)), np.ones((2, 3))).max_abs == 0
-    assert compare.measure(np.ones((4, 1)), np.ones((1, 4, 1, 1))).max_abs == 0
+    assert measures.measure(np.ones((2, 3, 1, 1)), np.ones((2, 3))).max_abs == 0
+    assert measures.measure(np.ones((4, 1)), np.ones((1, 4, 1, 1))).max_abs == 0
 
 
 def test_a_difference_from_zeros_has_no_relative_size():
-    far = compare.measure(np.full(3, 0.1), np.zeros(3))
+    far = measures.measure(np.full(3, 0.1), np.zeros(3))
     assert (far.max_abs, far.relative, far.off_cosine) == (0.1, np.inf, 1)
 
 
@@ -147,10 +147,10 @@ def test_a_relu_that_rounding_decided_is_counted_and_excused_by_direction(tmp_pa
 
 
 def test_the_excuse_ends_where_the_direction_does():
-    far = compare.Measure(0.5, 0.5, 2 * compare.DECIDED, 1e6)
+    far = measures.Measure(0.5, 0.5, 2 * compare.DECIDED, 1e6)
     row = compare.Row("a", "ReLU", "der", "x", (3,), far, None, 1e-5, 1e-5, 1.0, 1.0, decided=3)
     assert not row.ok
-    row.whole = compare.Measure(0.5, 0.5, compare.DECIDED / 2, 1e6)
+    row.whole = measures.Measure(0.5, 0.5, compare.DECIDED / 2, 1e6)
     assert row.ok
     row.decided = 0
     assert not row.ok

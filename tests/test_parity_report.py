@@ -7,8 +7,9 @@ from math import inf
 import pytest
 
 from dagnet.parity import compare, page, report
-from dagnet.parity.compare import Measure, Row
+from dagnet.parity.compare import Row
 from dagnet.parity.hints import Hint
+from dagnet.parity.measures import Measure
 
 
 def row(layer, name="x1", far=1e-7, alone=1e-8, kind="value", decided=0) -> Row:

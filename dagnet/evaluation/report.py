@@ -18,6 +18,7 @@ from urllib.parse import quote
 import imageio.v3 as iio
 import numpy as np
 
+from dagnet import webpage
 from dagnet.files import atomic
 
 from . import metrics, overlay, plots, scoring
@@ -60,7 +61,7 @@ def write(path: Path, report: Report) -> None:
     if not any(report.methods.values()):
         raise ValueError(f"{path}: no scores to report; score at least one image")
     body = "\n".join(section for section in _sections(path, report) if section)
-    page = PAGE.format(title=html.escape(report.title), style=STYLE, body=body)
+    page = webpage.page(report.title, body, STYLE)
     with atomic.replacing(path) as part:
         part.write_text(page, encoding="utf-8")
 
@@ -154,16 +155,13 @@ def _pictures(title: str, pictures: Sequence[overlay.Picture]) -> str:
 
 def _made(path: Path, report: Report) -> str:
     rows = {**report.settings, **versions()}
-    lines = "".join(f"<tr><th>{html.escape(str(k))}</th><td>{html.escape(str(v))}</td></tr>" for k, v in rows.items())
     links = "".join(
         f'<li><a href="{html.escape(_relative(file, path.parent))}">{html.escape(name)}</a></li>'
         for name, file in report.csv.items()
     )
     command = f"<pre>{html.escape(report.command)}</pre>" if report.command else ""
     files = f"<p>Scores of every image:</p><ul>{links}</ul>" if links else ""
-    return (
-        f'<h2>How it was made</h2>\n{command}\n{files}\n<div class="wide"><table class="settings">{lines}</table></div>'
-    )
+    return f"<h2>How it was made</h2>\n{command}\n{files}\n{webpage.settings(rows)}"
 
 
 def _jpeg(pixels: np.ndarray) -> str:
@@ -182,41 +180,14 @@ def _number(value: float | None) -> str:
 
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; margin: 0 auto; padding: 1rem; max-width: 60rem; }
-h1 { font-size: 1.6rem; line-height: 1.2; margin: .5rem 0; }
-h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #ddd; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(5.4rem, 1fr)); gap: .6rem; margin: 1rem 0; }
 .card { background: #f4f6fa; border-radius: .5rem; padding: .6rem; text-align: center; line-height: 1.25; }
 .card:first-child { background: #dfe8ff; }
 .card b { display: block; font-size: 1.6rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e5e5e5; white-space: nowrap; }
-th:first-child { text-align: left; }
-.settings td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-.settings th { font-weight: normal; color: #555; vertical-align: top; }
-.note, small, figcaption { color: #666; font-size: .85rem; }
-.note i { display: inline-block; width: 1.2rem; height: .25rem; vertical-align: middle; margin: 0 .2rem 0 .6rem; }
 img { width: 100%; height: auto; display: block; }
 .pictures, .curves { display: grid; gap: .8rem; grid-template-columns: repeat(auto-fill, minmax(min(12rem, 42vw), 1fr)); }
 .curves { grid-template-columns: repeat(auto-fit, minmax(min(20rem, 90vw), 1fr)); }
 .curves figcaption { text-align: center; }
 figure { margin: 0; }
 .pictures img { border-radius: .25rem; }
-@media (max-width: 34rem) { th, td { padding: .25rem .35rem; font-size: .85rem; } }
-pre { background: #f4f6fa; padding: .7rem; border-radius: .5rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-"""
-
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
 """

@@ -3,9 +3,7 @@
 end to end   the net is run here on the dumped inputs; what an early layer does otherwise is seen in all later ones
 alone        each layer is given MATLAB's own inputs and derivatives, so that only what this layer does otherwise is seen
 
-How far      max|a - b|;  relative: max|a - b| / max|b|;  1 - cosine of the angle between a and b;  ulp: max|a - b| in units in
-             the last place of max|b|                                                    a is ours, b MATLAB's
-How far is too far
+How far is too far                                                                       a is ours, b MATLAB's
              alone        BASE * max(1, sqrt(n) / 32), for sums of n products, since rounding grows like sqrt(n)
              end to end   that times the number of layers through which the array came, forward and back
              A parameter's derivative is a sum of n terms that may cancel, as a bias before a batch normalisation has it:
@@ -16,35 +14,23 @@ How far is too far
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import sqrt
 from typing import Literal
 
 import numpy as np
 
 from dagnet.dagnn import DagNN
 from dagnet.graph import LayerRecord
-from dagnet.layers import array, catalogue
 from dagnet.layers.array import Array
 
 from . import runs
 from .dump import Dump
+from .measures import BASE, Measure, largest, measure
 from .runs import Pass
 
-BASE = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-13}  # relative
 DECIDED = 1e-5
 Kind = Literal["input", "value", "der", "param der"]
 KINDS: tuple[Kind, ...] = ("value", "der", "param der")  # of what a pass makes
-
-
-@dataclass(frozen=True)
-class Measure:
-    """How far ours is from MATLAB's array. `problem` says why they cannot be compared; then all numbers are infinite."""
-
-    max_abs: float = inf
-    relative: float = inf
-    off_cosine: float = inf
-    ulps: float = inf
-    problem: str = ""
 
 
 @dataclass
@@ -124,34 +110,6 @@ class Comparison:
         return next(iter([*inputs, *alone, *bad]), None)
 
 
-def measure(ours: Array | None, theirs: np.ndarray, problem: str = "") -> Measure:
-    """How far ours is from theirs; trailing dimensions of 1, and how a vector lies, count for nothing."""
-    if ours is None:
-        return Measure(problem=problem or "not computed here")
-    a = array.to_numpy(ours)
-    if trimmed(a.shape) != trimmed(theirs.shape) and not (a.size == theirs.size == max(a.shape) == max(theirs.shape)):
-        return Measure(problem=f"size {times(a.shape)}, MATLAB's {times(theirs.shape)}")
-    a, b = a.reshape(theirs.shape).astype(np.float64), theirs.astype(np.float64)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    with np.errstate(invalid="ignore"):  # of two equal infinities
-        difference = np.where(same, 0.0, np.abs(a - b))
-    most_of_b = largest(theirs)
-    most = float(difference.max(initial=0.0))
-    if not np.isfinite(most):
-        return Measure(problem="NaN or infinite in one of the two")
-    if most == 0:
-        return Measure(0.0, 0.0, 0.0, 0.0)
-    a, b = np.nan_to_num(a), np.nan_to_num(b)
-    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
-    dtype = theirs.dtype if theirs.dtype in BASE else np.dtype(np.float64)
-    return Measure(
-        most,
-        most / most_of_b if most_of_b else inf,
-        max(0.0, 1 - float(np.vdot(a, b)) / lengths) if lengths else 1.0,
-        most / float(np.spacing(dtype.type(most_of_b))),
-    )
-
-
 def compare(
     net: DagNN, dump: Dump, inputs: Mapping[str, Array] | None = None, tolerance: float | None = None
 ) -> Comparison:
@@ -188,7 +146,7 @@ class _Rows:
 
     def all(self) -> list[Row]:
         """In execution order: a layer's outputs, the derivatives that it is the first to pass back, its parameters'."""
-        rows = [self._input(name) for name in self.net.inputs if name in self.dump.values and name in self.inputs]
+        rows = [self._input(name, theirs) for name in self.net.inputs if (theirs := self.dump.value(name)) is not None]
         depths = self._depths()
         deepest, passed = max(depths.values(), default=0), sum(self.flips.values())
         seen: set[tuple[str, str]] = set()
@@ -225,10 +183,9 @@ class _Rows:
         lost = Measure(problem=f"the net has no {what} of that name")
         return Row("", "", kind, name, self._dumped(kind)[name].shape, lost, None, 0.0, 0.0, 0.0, 0.0)
 
-    def _input(self, name: str) -> Row:
-        theirs = self.dump.values[name]
-        far = measure(self.inputs[name], theirs)
+    def _input(self, name: str, theirs: np.ndarray) -> Row:
         allowed = self._base(theirs)
+        far = measure(self.inputs.get(name), theirs)
         return Row("", "", "input", name, theirs.shape, far, None, allowed, allowed, largest(theirs), largest(theirs))
 
     def _row(self, record: LayerRecord, kind: Kind, name: str, way: int, decided: int) -> Row:
@@ -240,7 +197,7 @@ class _Rows:
         allowed, scale = self._allowed(record, kind, theirs)
         return Row(
             record.name,
-            catalogue.name_of(record.block).removeprefix("dagnn."),
+            type(record.block).__name__,
             kind,
             name,
             theirs.shape,
@@ -277,21 +234,3 @@ class _Rows:
             depths[name] = 1 + max((made.get(v, 0) for v in record.inputs), default=0)
             made.update(dict.fromkeys(record.outputs, depths[name]))
         return depths
-
-
-def largest(values: np.ndarray) -> float:
-    """max|b| of the finite values, 0 where there are none."""
-    values = np.abs(values)
-    return float(values[np.isfinite(values)].max(initial=0.0))
-
-
-def trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Without sizes of 1 at the end, which MATLAB drops."""
-    while shape and shape[-1] == 1:
-        shape = shape[:-1]
-    return tuple(shape)
-
-
-def times(shape: tuple[int, ...]) -> str:
-    """3x3x64, without the sizes of 1 at the end."""
-    return "x".join(map(str, trimmed(shape))) or "1"

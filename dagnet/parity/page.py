@@ -3,16 +3,16 @@
 import html
 from math import inf, log10
 
-from .compare import Comparison, Measure, Row
+from dagnet import webpage
+
+from .compare import Comparison, Row
+from .measures import Measure
 from .report import HEAD, Report, allowed_relative, fit, line, short
 
 
 def write(report: Report) -> str:
     """One HTML page."""
     good, verdict = report.result.ok, report.verdict()
-    settings = "".join(
-        f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in report.settings.items()
-    )
     body = f"""<h1>{html.escape(report.title)}</h1>
 <p class="verdict {"good" if good else "bad"}"><b>{"&#10003;" if good else "&#10007;"}</b> {html.escape(verdict[0])}</p>
 {"".join(f"<p>{html.escape(line)}</p>" for line in verdict[1:])}
@@ -24,8 +24,8 @@ def write(report: Report) -> str:
 <h2>Arrays</h2>
 <div class="wide">{_table(report.result)}</div>
 <h2>How it was made</h2>
-<table class="settings">{settings}</table>"""
-    return PAGE.format(title=html.escape(report.title), style=STYLE, body=body)
+{webpage.settings(report.settings)}"""
+    return webpage.page(report.title, body, STYLE)
 
 
 LOWEST, HIGHEST = -17, 1  # powers of ten that the bars span
@@ -87,42 +87,20 @@ def _table(result: Comparison) -> str:
         cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in line(row, True)[1:])
         css = "" if row.ok else ' class="bad"'
         lines.append(f"<tr{css}><th>{html.escape(row.layer or '(input)')}</th>{cells}</tr>")
-    return f"<table><tr>{''.join(f'<th>{h}</th>' for h in HEAD)}</tr>{''.join(lines)}</table>"
+    head = "".join(f"<th>{name}</th>" for name in HEAD)
+    return f'<table class="arrays"><tr>{head}</tr>{"".join(lines)}</table>'
 
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; margin: 0 auto; padding: 1rem; max-width: 70rem; }
-h1 { font-size: 1.6rem; line-height: 1.2; margin: .5rem 0; }
-h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #ddd; }
 .verdict { padding: .6rem .8rem; border-radius: .5rem; background: #e6f1f8; }
-.verdict.bad { background: #fdebdc; }
-.note { color: #555; font-size: .9rem; }
-.note i { display: inline-block; width: 1.4rem; height: .5rem; vertical-align: middle; margin: 0 .2rem 0 .7rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem; }
-th, td { padding: .2rem .55rem; text-align: right; border-bottom: 1px solid #e5e5e5; white-space: nowrap; }
-th:nth-child(-n+4), td:nth-child(-n+4) { text-align: left; }
-tr.bad { background: #fdebdc; }
-.settings td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-.settings th { font-weight: normal; color: #555; }
-i.alone { background: #0b3c5d; } i.whole { background: #4a94c4; } i.off { background: #d55e00; }
-i.tick { background: #222; width: 2px !important; height: .8rem !important; }
+.verdict.bad, tr.bad { background: #fdebdc; }
+.note i { height: .5rem; }
+.arrays th, .arrays td { padding: .2rem .55rem; font-size: .85rem; }
+.arrays th:nth-child(-n+4), .arrays td:nth-child(-n+4) { text-align: left; }
+.note i.alone { background: #0b3c5d; } .note i.whole { background: #4a94c4; } .note i.off { background: #d55e00; }
+.note i.tick { background: #222; width: 2px; height: .8rem; }
 rect.alone { fill: #0b3c5d; } rect.whole { fill: #4a94c4; } rect.off { fill: #d55e00; } rect.tick { fill: #222; }
 svg text { font: 12px system-ui, sans-serif; fill: #222; }
 svg .name { text-anchor: end; } svg .axis { text-anchor: middle; fill: #555; } svg .mark { fill: #a34700; }
 .grid { stroke: #e5e5e5; }
-"""
-
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
 """

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from math import inf, isfinite
 from typing import Any
 
-from .compare import Comparison, Measure, Row, times
+from .compare import Comparison, Row
 from .hints import Hint
+from .measures import Measure, times
 
 NONE = "-"
 HEAD = ["layer", "type", "array", "size", "max abs", "relative", "1-cos", "ulp", "allowed", "alone", "allowed", "off"]
