@@ -131,6 +131,17 @@ def test_a_chains_peak_in_test_mode_is_its_parameters_its_input_and_two_neighbou
     assert summary.peaks(net, size).training_kept == 2 * 7 * 5 * PLAIN
 
 
+def test_a_chains_peak_in_training_holds_the_inputs_derivative_only_where_it_is_asked_for(rng):
+    net = dagnn.DagNN()
+    net.add_layer("conv", conv.Conv([1, 1, 3, 2]), "input", "x1", ["f", "b"])
+    net.add_layer("end", sigmoid.Sigmoid(), "x1", "x2")
+    net.init_params(rng)
+    size = {"input": SIZES["input"]}
+    params, kept = 2 * 4 * (6 + 2), PLAIN * (3 + 2 * (2 + 2))  # both with derivatives
+    assert summary.peaks(net, size).training_kept == kept + params
+    assert summary.peaks(net, size, input_ders=True).training_kept == kept + params + 3 * PLAIN
+
+
 def test_no_peak_is_below_what_a_pass_takes_where_blocks_pass_arrays_on(rng, inputs):
     net = branched()
     net.remove_layer(["both", "sigmoid", "predict"])

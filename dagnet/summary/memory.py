@@ -135,12 +135,11 @@ class _Hollowing(block.Layer):
     def backward(
         self, inputs: list[Any], params: list[Any], der_outputs: list[Any]
     ) -> tuple[list[Any | None], list[Any | None]]:
+        spared = isinstance(self._block, conv.Conv) and not self.needs_input_der
         derived = [
-            _Hollow(self._sizes[name], self._meter) if has else None
+            _Hollow(self._sizes[name], self._meter) if has and not spared else None
             for name, has in zip(
                 self._record.inputs, derived_inputs(self._block, len(self._record.inputs)), strict=True
             )
         ]
-        if isinstance(self._block, conv.Conv) and not self.needs_input_der:
-            derived = [None]
         return derived, [_Hollow(dims, self._meter) for dims in self._params]
