@@ -40,21 +40,35 @@ def test_a_figure_is_the_median_over_all_steps_of_all_rounds():
 
 def test_without_pytorch_its_own_figures_are_printed_and_written(tmp_path, capsys, without_torch):
     file = tmp_path / "a/bench.json"
-    code, out, _ = call(capsys, "bench", "--rounds", 1, "--steps", 1, "--threads", 1, "--json", file)
-    assert code == 0 and "PyTorch is not installed" in out and "1 threads" in out
-    result = json.loads(file.read_text())
-    assert list(result["figures"]) == ["dagnet"] and result["torch"] is None
-    measured = result["figures"]["dagnet"]
-    assert measured["ms"] > 1 and 50 < measured["peak_mb"] < 4000
-    assert f"{measured['ms']:.1f}" in out.splitlines()[-1]
+    options = ["--rounds", 1, "--steps", 1, "--threads", 1, "--json", file]
+    code, out, _ = call(capsys, "bench", "--work", "lrn", "step", *options)
+    assert code == 0 and out.count("PyTorch is not installed") == 2 and "1 threads" in out
+    results = json.loads(file.read_text())
+    assert list(results) == ["lrn", "step"]
+    for name, table in zip(results, out.split("\n\n"), strict=True):
+        assert list(results[name]["figures"]) == ["dagnet"] and results[name]["torch"] is None
+        measured = results[name]["figures"]["dagnet"]
+        assert measured["ms"] > 1 and 40 < measured["peak_mb"] < 4000
+        assert table.startswith(contenders.WORKS[name].what)
+        assert f"{measured['ms']:.1f}" in table.splitlines()[3]
+
+
+def test_every_work_is_measured_unless_some_are_named(capsys, monkeypatch, without_torch):
+    asked = []
+    monkeypatch.setattr(bench, "_process", lambda *a: asked.append(a) or {"ms": [1.0], "peak_mb": 1.0})
+    assert call(capsys, "bench", "--rounds", 2)[0] == 0
+    assert [(work, name) for work, name, *_ in asked] == [(work, "dagnet") for work in contenders.WORKS for _ in "12"]
+    assert refused(call(capsys, "bench", "--work", "conv"), "--work", "invalid choice: 'conv'")
 
 
 @pytest.mark.slow
 def test_beside_pytorch_each_contender_has_a_line(tmp_path, capsys):
     pytest.importorskip("torch")
     code, out, _ = call(capsys, "bench", "--rounds", 1, "--steps", 1, "--json", tmp_path / "bench.json")
-    assert code == 0 and "as a ratio to PyTorch" in out
-    assert list(json.loads((tmp_path / "bench.json").read_text())["figures"]) == list(contenders.CONTENDERS)
+    assert code == 0 and out.count("as a ratio to PyTorch") == len(contenders.WORKS)
+    results = json.loads((tmp_path / "bench.json").read_text())
+    for name, work in contenders.WORKS.items():
+        assert list(results[name]["figures"]) == list(work.contenders())
 
 
 @pytest.mark.parametrize(
@@ -62,7 +76,7 @@ def test_beside_pytorch_each_contender_has_a_line(tmp_path, capsys):
 )
 def test_a_contender_that_fails_is_named_with_what_it_said(capsys, monkeypatch, without_torch, stderr, says):
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -9, "", stderr))
-    assert refused(call(capsys, "bench"), "the process of dagnet failed", says)
+    assert refused(call(capsys, "bench"), "the process of dagnet (step) failed", says)
 
 
 @pytest.mark.parametrize("option", ["--rounds", "--steps", "--threads"])

@@ -1,8 +1,8 @@
-"""Time and memory of a training step, beside PyTorch where it is installed.
+"""Time and memory of a training step and of single layers, beside PyTorch where it is installed.
 
-The work: forward, backward and SGD of VGG-16's convolutions, one image of 96x96, float32. Each contender runs in a process
-of its own, in turn, so that a noisy machine is noisy for all; figures are medians over all steps of all rounds, and ratios
-are to PyTorch in the memory format in which it is faster.
+The works: forward, backward and SGD of VGG-16's convolutions; forward and backward of batch normalisation, of local response
+normalisation, of the bilinear sampler. Each contender runs in a process of its own, in turn, so that a noisy machine is noisy
+for all; figures are medians over all steps of all rounds, and ratios are to PyTorch in the memory format in which it is faster.
 """
 
 import argparse
@@ -30,6 +30,14 @@ TUNED_BY_HAND = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # these would make Op
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
     parser.add_argument(
+        "--work",
+        nargs="+",
+        choices=contenders.WORKS,
+        default=list(contenders.WORKS),
+        metavar="WORK",
+        help=f"what to measure: {', '.join(contenders.WORKS)} (default: all)",
+    )
+    parser.add_argument(
         "--rounds",
         type=arguments.positive,
         default=5,
@@ -54,29 +62,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Measure and print the table."""
+    """Measure and print the tables."""
     if args.json:
         arguments.check_file(args.json)
-    names = [n for n in contenders.CONTENDERS if not n.startswith("PyTorch") or importlib.util.find_spec("torch")]
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    turns = [name for _ in range(args.rounds) for name in names]
-    for name in tqdm(turns, unit="process", desc="bench", disable=None):
-        runs[name].append(_process(name, args.steps, args.threads))
-    result = {
-        "work": "training step of VGG-16's convolutions, 96x96, one image, float32",
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {args.threads} threads",
-        "numpy": np.__version__,
-        "torch": importlib.metadata.version("torch") if len(names) > 1 else None,
-        "figures": {name: _figures(some) for name, some in runs.items()},
+    torch = importlib.metadata.version("torch") if importlib.util.find_spec("torch") else None
+    runs: dict[str, dict[str, list[dict[str, Any]]]] = {
+        work: {name: [] for name in contenders.WORKS[work].contenders() if torch or not name.startswith("PyTorch")}
+        for work in args.work
     }
-    print(table(result))
+    turns = [(work, name) for work, names in runs.items() for _ in range(args.rounds) for name in names]
+    for work, name in tqdm(turns, unit="process", desc="bench", disable=None):
+        runs[work][name].append(_process(work, name, args.steps, args.threads))
+    results = {
+        work: {
+            "work": contenders.WORKS[work].what,
+            "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {args.threads} threads",
+            "numpy": np.__version__,
+            "torch": torch,
+            "figures": {name: _figures(some) for name, some in names.items()},
+        }
+        for work, names in runs.items()
+    }
+    print("\n\n".join(map(table, results.values())))
     if args.json:
         with atomic.replacing(args.json) as part:
-            part.write_text(json.dumps(result, indent=1) + "\n")
+            part.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def table(result: dict[str, Any]) -> str:
-    """The figures as lines of text."""
+    """A work's figures as lines of text."""
     figures = result["figures"]
     peers = [name for name in figures if name.startswith("PyTorch")]
     peer = min(peers, key=lambda name: figures[name]["ms"]) if peers else None
@@ -94,15 +108,15 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _process(name: str, steps: int, threads: int) -> dict[str, Any]:
+def _process(work: str, name: str, steps: int, threads: int) -> dict[str, Any]:
     environment = {k: v for k, v in os.environ.items() if k not in TUNED_BY_HAND}
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         environment[variable] = str(threads)
-    command = [sys.executable, "-m", "dagnet.tools.contenders", name, "--steps", str(steps)]
+    command = [sys.executable, "-m", "dagnet.tools.contenders", work, name, "--steps", str(steps)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"it was ended with code {done.returncode} and said nothing"]
-        raise RuntimeError(f"bench: the process of {name} failed: {said[-1]}")
+        raise RuntimeError(f"bench: the process of {name} ({work}) failed: {said[-1]}")
     return json.loads(done.stdout)
 
 

@@ -1,7 +1,8 @@
-"""The contenders of `dagnet bench`, each run in a process of its own: python -m dagnet.tools.contenders NAME.
+"""The contenders of `dagnet bench`, each run in a process of its own: python -m dagnet.tools.contenders WORK NAME.
 
-The work: one training step (forward, backward, SGD with momentum) of VGG-16's 13 convolutions with ReLU and pooling, on one
-image of 96x96, float32, random values. Prints one line of JSON: milliseconds of each step, peak memory of the process in MB.
+Works: one training step (forward, backward, SGD with momentum) of VGG-16's 13 convolutions with ReLU and pooling; or forward
+and backward of one layer alone. Float32, random values. Prints one line of JSON: milliseconds of each step, peak memory of the
+process in MB.
 """
 
 import argparse
@@ -11,14 +12,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import layer_contenders
+
+Step = Callable[[], Any]
 SIDE = 96
 CHANNELS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)  # 0: pooling
 
 
-def dagnet_step() -> Callable[[], None]:
+def dagnet_step() -> Step:
     """One step of dagnet on NumPy."""
     from dagnet.models import vgg16
     from dagnet.training import solvers
@@ -38,7 +43,7 @@ def dagnet_step() -> Callable[[], None]:
     return step
 
 
-def torch_step(channels_last: bool) -> Callable[[], None]:
+def torch_step(channels_last: bool) -> Step:
     """One step of PyTorch on the CPU, in one of its memory formats."""
     import torch
     from torch import nn
@@ -66,14 +71,29 @@ def torch_step(channels_last: bool) -> Callable[[], None]:
     return step
 
 
-CONTENDERS: dict[str, Callable[[], Callable[[], None]]] = {
-    "dagnet": dagnet_step,
-    "PyTorch, channels_last": lambda: torch_step(True),
-    "PyTorch, contiguous": lambda: torch_step(False),
+class Work(NamedTuple):
+    """What is measured, in words, and how to make a step of it: dagnet's, and PyTorch's in one of its memory formats."""
+
+    what: str
+    dagnet: Callable[[], Step]
+    torch: Callable[[bool], Step]
+
+    def contenders(self) -> dict[str, Callable[[], Step]]:
+        """The makers by the contenders' names."""
+        return {
+            "dagnet": self.dagnet,
+            "PyTorch, channels_last": lambda: self.torch(True),
+            "PyTorch, contiguous": lambda: self.torch(False),
+        }
+
+
+WORKS = {
+    "step": Work(f"training step of VGG-16's convolutions, {SIDE}x{SIDE}, one image, float32", dagnet_step, torch_step),
+    **{name: Work(*sides) for name, sides in layer_contenders.SIDES.items()},
 }
 
 
-def measure(step: Callable[[], None], steps: int, warm: int = 2) -> dict[str, list[float] | float]:
+def measure(step: Step, steps: int, warm: int = 2) -> dict[str, list[float] | float]:
     """Milliseconds of each step after warming up, and the process's peak memory in MB."""
     for _ in range(warm):
         step()
@@ -99,10 +119,11 @@ def peak_memory() -> float:
 def main() -> None:
     """Measure the contender that is named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=CONTENDERS)
+    parser.add_argument("work", choices=WORKS)
+    parser.add_argument("name")
     parser.add_argument("--steps", type=int, default=5)
     args = parser.parse_args()
-    print(json.dumps(measure(CONTENDERS[args.name](), args.steps)))
+    print(json.dumps(measure(WORKS[args.work].contenders()[args.name](), args.steps)))
 
 
 if __name__ == "__main__":
