@@ -26,7 +26,7 @@ FOLDABLE = ("conv", "convt")
 
 
 def deploy(net: Net) -> Net:
-    """The network for use, in mode "test"; the one given stays as it is.
+    """The network for use, a DagNN in mode "test"; the one given stays as it is.
 
     Raises ValueError where a DagNN has a variable or layer `prob` already, and scores that ask for one.
     """

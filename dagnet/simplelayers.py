@@ -139,7 +139,7 @@ def inputs(layer: Layer, its_block: block.Layer, x: Array | None) -> list[Any]:
     xp = array.module_of(x)
     labels = xp.asarray(labels)
     if layer["type"] == "pdist":
-        weights = xp.asarray(layer["instanceWeights"])
+        weights = xp.asarray(layer.get("instanceWeights", ()))
         return [x, labels, weights] if weights.size else [x, labels]
     if layer["type"] == "softmaxloss" and labels.ndim > 2 and labels.shape[2] == 2:  # the second channel: weights
         its_block.opts = ["instanceWeights", labels[:, :, 1:]]  # type: ignore[attr-defined]  # it is a Loss

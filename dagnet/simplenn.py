@@ -78,7 +78,13 @@ class SimpleNN:
             layer["weights"] = [there(w) for w in layer["weights"]]
         self._device = device
 
-    def block(self, index: int, mode: Mode = "normal") -> block.Layer:
+    def complete(self) -> None:
+        """Gives layers that were added since the net was made what they lack. Raises ValueError as making it does."""
+        for i, layer in enumerate(self.layers):
+            if not {"name", "weights", "precious"} <= layer.keys():
+                self.layers[i] = simplelayers.completed(layer, i)
+
+    def block_at(self, index: int, mode: Mode = "normal") -> block.Layer:
         """The block that runs the layer at `index`, with the net's settings; of a "custom" one, a catalogue.Unknown.
 
         Raises ValueError, naming the layer, where it lacks weights or a field, or has one that is not right.
@@ -90,17 +96,21 @@ class SimpleNN:
             raise ValueError(f"layers{{{index + 1}}} '{layer['name']}': {error}") from error
         made.mode = mode
         made.needs_input_der = self.input_ders or index > 0
-        if isinstance(made, loss.Loss):
-            made.normalise = self.normalise
-        elif isinstance(made, bnorm.BatchNorm):
-            made.scale_moments_by_images = self.scale_moments_by_images
-        elif isinstance(made, dropout.DropOut):
+        self.set_rules(made)
+        if isinstance(made, dropout.DropOut):
             if index not in self._dropouts:
                 made.seed(np.random.SeedSequence((*self._seed, index)))
             kept = self._dropouts.setdefault(index, made)
             kept.rate, kept.mode = made.rate, mode
             return kept
         return made
+
+    def set_rules(self, made: block.Layer) -> None:
+        """Sets a block to the ways of the net's release: `normalise` and `scale_moments_by_images`."""
+        if isinstance(made, loss.Loss):
+            made.normalise = self.normalise
+        elif isinstance(made, bnorm.BatchNorm):
+            made.scale_moments_by_images = self.scale_moments_by_images
 
 
 @dataclass
@@ -149,7 +159,8 @@ def run(
 
     Raises ValueError for what does not fit, with the layer in a note.
     """
-    blocks = [net.block(i, _known_mode(mode)) for i in range(len(net.layers))]
+    net.complete()
+    blocks = [net.block_at(i, _known_mode(mode)) for i in range(len(net.layers))]
     first = len(blocks) if dzdy is None else int(max(0, len(blocks) - back_prop_depth))  # of those to go back through
     if res is None and not skip_forward:
         res = [Result() for _ in range(len(blocks) + 1)]
@@ -194,11 +205,12 @@ def _backward(layer: Layer, its_block: block.Layer, before: Result, after: Resul
         return _call(layer, "backward", before, after)
     if isinstance(its_block, dropout.DropOut):
         its_block.mask = after.aux
-    seen = [after.x] if its_block.backward_uses == "outputs" else simplelayers.inputs(layer, its_block, before.x)
-    if seen[0] is None or after.dzdx is None:
+    from_output = its_block.backward_uses == "outputs"
+    if (after.x if from_output else before.x) is None or after.dzdx is None:
         raise ValueError(
             "there is nothing to go back from: a value is missing; run forward first, with the same options"
         )
+    seen = [after.x] if from_output else simplelayers.inputs(layer, its_block, before.x)
     ders, before.dzdw = its_block.backward(seen, simplelayers.params(layer), [after.dzdx])
     before.dzdx = ders[0]
     return before

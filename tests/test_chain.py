@@ -155,6 +155,11 @@ def test_error_functions_that_cannot_be_are_refused(options, message):
     assert message in str(error.value)
 
 
+def test_a_net_without_layers_is_refused():
+    with pytest.raises(ValueError, match="chain: the net has no layers"):
+        chain.Chain(SimpleNN([]))
+
+
 def test_errors_without_a_name_are_refused(go):
     with pytest.raises(ValueError, match="error_function: it gave 2 numbers, and error_labels are one"):
         go(chain.Chain(net(), "multiclass", ["one"]))
@@ -275,14 +280,7 @@ def test_training_goes_on_from_matlabs_own_checkpoint(go, tmp_path, data_dir):
 
 def test_custom_layers_train_and_are_kept_by_their_names(go, tmp_path):
     a_net = net()
-    a_net.layers[-1] = {
-        "type": "custom",
-        "name": "mse",
-        "weights": [],
-        "precious": False,
-        "forward": squares,
-        "backward": slope,
-    }
+    a_net.layers[-1] = {"type": "custom", "forward": squares, "backward": slope}
     stats = go(chain.Chain(a_net, "none"), num_epochs=6, learning_rate=1e-3)
     assert stats["train"][-1]["objective"] < stats["train"][0]["objective"]
     last = matvalues.items(matfile.read(tmp_path / "net-epoch-6.mat")["net"]["layers"])[-1]

@@ -317,6 +317,14 @@ def test_the_way_forward_can_be_skipped():
     assert len(before) == len(res)
 
 
+def test_without_values_there_is_no_way_back():
+    net = SimpleNN([CONV, {"type": "relu"}])
+    res = run(net, X, conserve_memory=True)
+    with pytest.raises(ValueError, match="there is nothing to go back from: a value is missing") as error:
+        run(net, None, dzdy=1.0, res=res, skip_forward=True)
+    assert error.value.__notes__ == ["in layer 1 'layer1' (conv), input none"]
+
+
 def test_the_inputs_derivative_is_spared_where_nobody_asks():
     net = SimpleNN([CONV])
     net.input_ders = False
@@ -341,6 +349,20 @@ def test_a_layer_may_be_changed_between_runs():
     run(net, X)
     net.layers[0]["rate"] = 0.0
     assert np.array_equal(run(net, X)[1].x, X)
+
+
+def test_layers_may_be_added_later_as_bare_as_they_are():
+    net = SimpleNN([])
+    net.layers += [CONV, {"type": "relu"}]
+    assert np.array_equal(run(net, X, conserve_memory=True)[-1].x, run(SimpleNN(net.layers), X)[-1].x)
+    assert net.layers[1]["name"] == "layer2"
+
+
+def test_a_dagnn_takes_over_the_nets_release():
+    net = chain()
+    net.normalise, net.scale_moments_by_images = True, False
+    blocks = [record.block for record in from_simplenn(net).layers.values()]
+    assert blocks[-1].normalise is True and blocks[1].scale_moments_by_images is False
 
 
 def test_a_copy_is_a_net_of_its_own():

@@ -41,10 +41,8 @@ def tidy(net: dict[str, Any], where: str = "net") -> SimpleNN:
         meta["normalization"] = normalization | {"cropSize": normalization.get("cropSize", crop.reshape(1, -1))}
     for i, layer in enumerate(layers):
         place = f"{where}: layers{{{i + 1}}}"
-        if isinstance(
-            layer.get("class"), matvalues.Foreign
-        ):  # the last batch's labels, left on the GPU: no use to anybody
-            del layer["class"]
+        if isinstance(layer.get("class"), matvalues.Foreign):
+            del layer["class"]  # the last batch's labels, which MATLAB had on the GPU: of no use, and not to be saved
         layer["weights"] = _weights(layer, f"{place} '{layer['name']}'" if "name" in layer else place)
     try:
         return SimpleNN(layers, meta)
@@ -57,6 +55,7 @@ def to_struct(net: SimpleNN) -> dict[str, Any]:
 
     A custom layer's Python functions become their names, which tell a reader what to put there.
     """
+    net.complete()
     layers = []
     for layer in net.layers:
         functions = {
@@ -75,12 +74,13 @@ def from_simplenn(net: dict[str, Any] | SimpleNN, canonical_names: bool = False,
     `objective`.
     More than MatConvNet: a 'loss' layer becomes a softmaxlog Loss, as vl_simplenn runs it; layers that fromSimpleNN
     refuses are made by the class that the catalogue has for their type, or kept as catalogue.Unknown with a warning.
-    Raises ValueError naming the layer where something does not fit.
+    The parameters' arrays are the SimpleNN's own. Raises ValueError naming the layer where something does not fit.
     """
     chain = net if isinstance(net, SimpleNN) else tidy(net, where)
+    chain.complete()
     dag = DagNN()
     for i, layer in enumerate(chain.layers):
-        _add_layer(dag, i, layer, f"{where}: layers{{{i + 1}}} '{layer['name']}'")
+        _add_layer(dag, chain, i, f"{where}: layers{{{i + 1}}} '{layer['name']}'")
     if canonical_names:
         _use_canonical_names(dag)
     dag.meta = copy.deepcopy(chain.meta)
@@ -122,10 +122,12 @@ def _weights(layer: dict[str, Any], where: str) -> list[np.ndarray]:
     return [value if weight is None else weight for value, weight in zip(found, read, strict=True)]
 
 
-def _add_layer(net: DagNN, index: int, layer: simplelayers.Layer, where: str) -> None:
+def _add_layer(net: DagNN, chain: SimpleNN, index: int, where: str) -> None:
+    layer = chain.layers[index]
     kind, name = layer["type"], layer["name"]
     try:
         block = simplelayers.block_of(layer)
+        chain.set_rules(block)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{where}: {error}") from error
     if kind == "bnorm":

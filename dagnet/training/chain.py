@@ -27,9 +27,8 @@ from dagnet.layers import array, loss
 from dagnet.layers.array import Array
 from dagnet.simplenn import Result, SimpleNN, run
 
-Errors = Callable[
-    [Array, list[Result]], Any
-]  # from labels and results to one or several numbers, summed over the images
+# From labels and results to one or several numbers, summed over the images.
+Errors = Callable[[Array, list[Result]], Any]
 
 
 def multiclass(labels: Array, res: list[Result]) -> list[float]:
@@ -73,11 +72,14 @@ class Chain(DagNN):
         error_labels: Sequence[str] | None = None,
         back_prop_depth: float = math.inf,
     ) -> None:
-        """Raises ValueError for an unknown error_function, and for one that is a function without labels of what it gives."""
+        """Raises ValueError for a net without layers, an unknown error_function, and a function without error_labels."""
+        if not net.layers:
+            raise ValueError("chain: the net has no layers; one at least, and a loss at its end, are right")
         super().__init__()
         self.net = net
         self._errors, self._error_labels = _errors(error_function, error_labels)
         self._depth = back_prop_depth
+        net.complete()
         for layer in net.layers:
             for factors in ("learningRate", "weightDecay"):
                 layer.setdefault(factors, np.ones((1, len(layer["weights"]))))
