@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from dagnet import DagNN
+from dagnet import DagNN, gradcheck
 from dagnet.files import netfile
 from dagnet.layers import catalogue, concat, conv, pool, relu
 from tests import little
@@ -61,7 +61,8 @@ class Cubed(block.Layer):
         return [inputs[0] ** 3]
 
     def backward(self, inputs, params, der_outputs):
-        return [self.factor * inputs[0] ** 2 * der_outputs[0]], []
+        dx = self.factor * inputs[0] ** 2 * der_outputs[0]
+        return [dx if self.factor else dx.ravel()], []
 """
 
 
@@ -73,6 +74,8 @@ def test_a_block_of_one_s_own_is_right_or_wrong(tmp_path, monkeypatch, capsys):
     assert call(capsys, "gradcheck", "Cubed", *define)[0] == 0
     code, out, _ = call(capsys, "gradcheck", "Cubed", "factor=3.01", *define)
     assert code == 1 and re.search(r"WRONG at \d+, most at \(", out) and "1 array has a wrong derivative." in out
+    code, out, _ = call(capsys, "gradcheck", "Cubed", "factor=0", *define)
+    assert code == 1 and "WRONG: gradcheck: the derivative for input 0 has shape (336,); (7, 6, 4, 2) is right" in out
     assert refused(call(capsys, "gradcheck", "Cubed", "--define", "Cubed=blocks_of_mine:Cube"), "Cube", "dataclass")
     assert refused(call(capsys, "gradcheck", "Cubed", "--define", "Cubed"), "TYPE=MODULE:CLASS")
 
@@ -127,3 +130,12 @@ def test_what_cannot_be_looked_at_is_refused_in_one_line(tmp_path, capsys):
     assert refused(call(capsys, "gradcheck", tmp_path / "net.mat"), "net.mat", "--size H W")
     assert refused(call(capsys, "gradcheck", tmp_path / "net.mat", "a=1"), "takes no properties")
     assert refused(call(capsys, "gradcheck", tmp_path / "none.mat"), "no such file")
+
+
+def test_half_of_the_samples_are_taken_where_the_derivative_is_not_zero(rng):
+    der = np.zeros(1000)
+    der[::200] = 1
+    for samples in (1, 4, 10):
+        places = gradcheck._sample(der, samples, rng)
+        assert len(set(places)) == samples and np.count_nonzero(der[places]) >= (samples + 1) // 2
+    assert len(gradcheck._sample(der, 5000, rng)) == 1000 and len(gradcheck._sample(np.zeros(3), 2, rng)) == 2

@@ -10,7 +10,7 @@ from dagnet.tools.parity import MATLAB
 
 from dagnet import DagNN
 from dagnet.files import netfile
-from dagnet.layers import bnorm, conv, dropout, loss, lrn, pool, relu, sigmoid
+from dagnet.layers import bnorm, conv, dropout, loss, lrn, pool, relu, segmentation, sigmoid
 from tests import dumps, recorded_simplenn
 from tests.test_matfile import octave
 from tests.verbs import call, refused
@@ -283,7 +283,7 @@ def labels_brought_from_0(pair):
     pair.brought = {"label": pair.given["label"] - 1}
 
 
-@fault("objective", "release", "divides the loss by the number of images")
+@fault("objective", "release", "divides the loss by the number of images; --profile master is right")
 def loss_of_master(pair):
     pair.theirs.layers["objective"].block.normalise = True
 
@@ -291,6 +291,13 @@ def loss_of_master(pair):
 @fault("bn1", "release", "not multiplied by the number of images")
 def moments_of_master(pair):
     pair.theirs.layers["bn1"].block.scale_moments_by_images = False
+
+
+@fault("accuracy", "classes", "its means over 21 classes")
+def classes_of_fcn(pair):
+    for net, classes in ((pair.theirs, 21), (pair.ours, None)):
+        block = segmentation.SegmentationAccuracy(n_classes=classes)
+        net.add_layer("accuracy", block, ["prediction", "label"], "accuracy")
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -397,3 +404,11 @@ def test_what_octave_dumps_of_a_simplenn_agrees(tmp_path, capsys):
     for file, mode, arrays in (("forward.mat", "test", 3), ("both.mat", "normal", 8)):
         code, out, err = call(capsys, "parity", tmp_path / "net.mat", tmp_path / file)
         assert (code, err) == (0, "") and f"All {arrays} arrays are within tolerance" in out and f"mode {mode}" in out
+
+
+def test_a_network_without_its_parameters_is_told_by_name(tmp_path, capsys):
+    net = network()
+    dump = dumps.record(net, images(), DER)
+    net.params["conv2b"].value = None
+    code, out, err = call(capsys, "parity", *dumps.write(tmp_path, net, dump))
+    assert (code, err) == (1, "") and "its parameter 'conv2b' has no value" in out

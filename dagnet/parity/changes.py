@@ -3,7 +3,7 @@
     floor or ceil, other pads, another border    pooling, convolution
     filters or input transposed, filters flipped, channels in reverse order, a mean not subtracted    convolution
     moments as variance, epsilon, another mode    batch normalisation, dropout
-    labels from 0, divided by the images or not    losses
+    labels from 0, divided by the images or not, other number of classes    losses
     alpha divided by the window    LRN
 All on the CPU.
 """
@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from dagnet.layers import bnorm, conv, convt, dropout, geometry, loss, lrn, pool
+from dagnet.layers import bnorm, conv, convt, dropout, geometry, loss, lrn, pool, segmentation
 from dagnet.layers.array import Array
 from dagnet.training import profile
 
 from .runs import Case
+
+CLASSES_OF_FCN = 21  # hard-wired in its SegmentationAccuracy.m
 
 
 @dataclass
@@ -42,6 +44,9 @@ def of(case: Case, mean: np.ndarray | None) -> Iterator[Change]:
         yield from _moments(case, layer)
     if isinstance(layer, loss.Loss):
         yield from _loss(case, layer)
+    if isinstance(layer, segmentation.SegmentationAccuracy):
+        text = f"matconvnet-fcn takes its means over {CLASSES_OF_FCN} classes, however many there are"
+        yield Change("classes", text, _with(layer, n_classes=CLASSES_OF_FCN))
     if isinstance(layer, lrn.LRN):
         yield from _lrn(layer)
     if isinstance(layer, pool.Pooling):
@@ -86,18 +91,23 @@ def _moments(case: Case, layer: Any) -> Iterator[Change]:
             yield Change("release", text, _with(layer, epsilon=epsilon))
     scaled = not layer.scale_moments_by_images
     text = f"MATLAB's release hands out the moments{' ' if scaled else ' not '}multiplied by the number of images"
-    yield Change("release", f"{text}; another --profile is right", _with(layer, scale_moments_by_images=scaled))
+    names = [release.name for release in profile.PROFILES.values() if release.moments_times_n == scaled]
+    yield Change("release", f"{text}; {_profiles(names)}", _with(layer, scale_moments_by_images=scaled))
 
 
 def _loss(case: Case, layer: Any) -> Iterator[Change]:
     x, labels, *others = case.inputs
-    text = "divides the loss by the number of images" if not layer.normalise else "does not divide the loss"
-    yield Change(
-        "release", f"MATLAB's release {text}; another --profile is right", _with(layer, normalise=not layer.normalise)
-    )
+    divides = not layer.normalise
+    text = f"MATLAB's release {'divides' if divides else 'does not divide'} the loss by the number of images"
+    names = [release.name for release in profile.PROFILES.values() if release.normalise == divides]
+    yield Change("release", f"{text}; {_profiles(names)}", _with(layer, normalise=divides))
     yield Change("labels", "labels count from 0 here and from 1 in MATLAB", inputs=[x, labels + 1, *others])
     if (labels >= 1).all():
         yield Change("labels", "labels count from 1 here and from 0 in MATLAB", inputs=[x, labels - 1, *others])
+
+
+def _profiles(names: list[str]) -> str:
+    return f"--profile {' or '.join(names)} is right"
 
 
 def _lrn(layer: Any) -> Iterator[Change]:

@@ -122,7 +122,8 @@ def _distance(case: runs.Case, change: changes.Change, row: Row, dump: Dump) -> 
     """How far the row's array is with that change."""
     record = case.record
     try:
-        outputs, der_inputs, der_params = case.run(change.block or record.block, change.inputs, change.params)
+        layer, back = change.block or record.block, row.kind != "value"
+        outputs, der_inputs, der_params = case.run(layer, change.inputs, change.params, back=back)
     except ValueError as error:
         return Measure(problem=str(error))
     if row.kind == "value":
@@ -154,7 +155,7 @@ def _seen(case: runs.Case, off: list[Row], before: float) -> Iterator[Hint]:
     layer, y = case.record.block, case.outputs[0]
     if y is None or off[0].kind != "value" or before == np.inf:
         return
-    ours = case.run(layer)[0][0]
+    ours = case.run(layer, back=False)[0][0]
     difference = np.abs(ours.astype(np.float64) - y)
     if isinstance(layer, lrn.LRN):
         x = case.inputs[0]

@@ -12,7 +12,7 @@ import numpy as np
 
 from dagnet.dagnn import DagNN
 from dagnet.graph import LayerRecord
-from dagnet.layers import block, dropout, pool, relu
+from dagnet.layers import block, dropout, loss, pool, relu
 from dagnet.layers.array import Array
 
 from .dump import Dump
@@ -40,17 +40,26 @@ class Case:
     outputs: list[Array | None]
     der_outputs: list[Array | None]
 
-    def run(self, layer: block.Layer, inputs: list[Array] | None = None, params: list[Array] | None = None) -> Outcome:
-        """What a block gives in this place, with other inputs or params where such come; no derivatives from those of
-        outputs that are missing or of another size.
+    def run(
+        self,
+        layer: block.Layer,
+        inputs: list[Array] | None = None,
+        params: list[Array] | None = None,
+        *,
+        back: bool = True,
+    ) -> Outcome:
+        """What a block gives in this place, with other inputs or params where such come.
 
+        There are no derivatives without `back`, and none from those of outputs that are missing or of another size.
         The block is copied, so that what it keeps stays as it is. Raises ValueError as blocks do.
         """
         layer = copy.deepcopy(layer)
+        if isinstance(layer, loss.Loss):
+            layer.reset()  # an accuracy goes on from what it has counted end to end
         inputs, params = inputs or self.inputs, params or self.params
         outputs = layer.forward(inputs, params)
         given = [der for der in self.der_outputs if der is not None]
-        if [der.size for der in given] != [y.size for y in outputs]:
+        if not back or [der.size for der in given] != [y.size for y in outputs]:
             return outputs, [], []
         held = [y if t is None else t for y, t in zip(outputs, self.outputs, strict=True)]
         layer.needs_input_der = True
@@ -60,12 +69,13 @@ class Case:
 
 
 def case_of(net: DagNN, record: LayerRecord, dump: Dump, whole: Pass) -> Case | None:
-    """The layer's case, ours serving where an input is not in the dump; None where no run has it."""
+    """The layer's case, ours serving where an input is not in the dump; None where no run has it, or a parameter no value."""
+    params = [net.params[p].value for p in record.params]
     inputs = [whole.values.get(v) if (value := dump.value(v)) is None else value for v in record.inputs]
-    if any(value is None for value in inputs):
+    if any(value is None for value in [*inputs, *params]):
         return None
     outputs, ders = ([table.get(v) for v in record.outputs] for table in (dump.values, dump.ders | dump.der_outputs))
-    return Case(record, inputs, [net.params[p].value for p in record.params], outputs, ders)
+    return Case(record, inputs, params, outputs, ders)
 
 
 def end_to_end(net: DagNN, inputs: Mapping[str, Array], dump: Dump) -> Pass:
