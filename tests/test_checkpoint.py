@@ -124,6 +124,14 @@ def test_a_simplenns_checkpoint_gives_its_momentum_to_the_dagnns_parameters(data
     assert read.stats["val"][-1]["top1err"] == pytest.approx(0.00389105)
 
 
+def test_momentum_that_old_releases_kept_in_a_simplenns_layers_is_its_state(data_dir):
+    path = data_dir / "networks/text_small_net-epoch-1.mat"
+    read, layers = quietly(path), matvalues.items(matfile.read(path)["net"]["layers"])
+    assert list(read.state) == list(read.net.params) and len(read.state) == 6
+    assert same(read.state["conv2f"], matvalues.items(layers[2]["momentum"])[0])
+    assert read.state["predictionf"].shape == read.net.params["predictionf"].value.shape == (3, 3, 32, 1)
+
+
 def test_the_info_of_older_files_becomes_statistics(data_dir):
     read = quietly(data_dir / "networks/text_small_net-epoch-1.mat")
     assert read.epoch == 1

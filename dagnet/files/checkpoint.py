@@ -1,8 +1,9 @@
 """Checkpoints of training, `net-epoch-N.mat`, as cnn_train_dag and cnn_train write them, so that either side can go on.
 
 A file holds `net`; `state`, from beta21 on, with the solver's memory of each parameter (cell `solverState`, called `momentum`
-up to beta23); and `stats`, which comes last, with one record an epoch for `train` and `val`. One that was written here has
-`dagnet` too, a struct that names the training's profile; MatConvNet, which asks for its own variables, takes no notice.
+up to beta23; before, the layers of a SimpleNN held theirs); and `stats`, which comes last, with one record an epoch for `train`
+and `val`. One that was written here has `dagnet` too, a struct that names the training's profile; MatConvNet, which asks for
+its own variables, takes no notice.
 """
 
 import os
@@ -176,12 +177,15 @@ def _state_field(state: Any) -> str | None:
 
 
 def _state(state: Any, struct: dict[str, Any], net: DagNN, where: str) -> dict[str, Any]:
-    if not isinstance(state, dict):
+    of_chain = isinstance(struct["layers"], np.ndarray)  # a SimpleNN's: for each layer a cell, for each of its weights
+    if not isinstance(state, dict) and not of_chain:
         return {}
-    cell = state.get("solverState", state.get("momentum", ""))
     try:
-        memory = matvalues.items(cell)
-        if isinstance(struct["layers"], np.ndarray):  # a SimpleNN: for each layer a cell, for each of its weights
+        if isinstance(state, dict):
+            memory = matvalues.items(state.get("solverState", state.get("momentum", "")))
+        else:  # in the days of beta20 and before, layers held it
+            memory = [layer.get("momentum", NONE) for layer in matvalues.items(struct["layers"])]
+        if of_chain:
             pairs = zip((r.params for r in net.layers.values()), memory, strict=bool(memory))
             memories = {p: m for params, cells in pairs for p, m in zip(params, matvalues.items(cells), strict=False)}
         else:
