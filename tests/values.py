@@ -121,11 +121,16 @@ def put_v73(file: h5py.File, place: h5py.Group, name: str, value) -> None:
             node.attrs[f"MATLAB_{key}"] = attribute
 
     def empty(shape, class_name):
-        mark(place.create_dataset(name, data=np.array(shape, np.uint64)), class_name, empty=np.uint8(1))
+        decode = {"logical": {"int_decode": np.int32(1)}, "char": {"int_decode": np.int32(2)}}.get(class_name, {})
+        mark(place.create_dataset(name, data=np.array(shape, np.uint64)), class_name, empty=np.uint8(1), **decode)
         return place[name]
 
     def reference(element):
         refs = file.require_group("#refs#")
+        if isinstance(element, np.ndarray) and element.shape == (0, 0) and element.dtype == np.float64:
+            if "a" not in refs:
+                mark(refs.create_dataset("a", data=np.zeros(2, np.uint64)), "canonical empty", empty=np.uint8(1))
+            return refs["a"].ref
         key = f"r{next(KEYS)}"
         put_v73(file, refs, key, element)
         return refs[key].ref
@@ -156,9 +161,11 @@ def put_v73(file: h5py.File, place: h5py.Group, name: str, value) -> None:
         mark(place.create_dataset(name, data=np.array([codes], np.uint16).T), "char", int_decode=np.int32(2))
     elif scipy.sparse.issparse(value):
         group = place.create_group(name)
-        mark(group, "logical" if value.dtype == bool else "double", sparse=np.uint64(value.shape[0]))
+        decode = {"int_decode": np.int32(1)} if value.dtype == bool else {}
+        mark(group, "logical" if decode else "double", sparse=np.uint64(value.shape[0]), **decode)
         if value.nnz:
-            put_v73(file, group, "data", value.data.reshape(-1, 1))
+            pairs = [("real", "f8"), ("imag", "f8")]
+            group["data"] = value.data.view(np.uint8 if decode else pairs if value.dtype.kind == "c" else np.float64)
             group["ir"] = value.indices.astype(np.uint64)
         group["jc"] = value.indptr.astype(np.uint64)
     elif isinstance(value, dict):

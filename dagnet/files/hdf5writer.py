@@ -13,6 +13,8 @@ Source    files that MATLAB wrote
 """
 
 import itertools
+import os
+import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,11 +37,16 @@ def write(path: Path, variables: Mapping[str, Any]) -> None:
 
     Raises OSError where it cannot be written, ValueError, naming the variable and field, for what MATLAB cannot hold.
     """
-    with h5py.File(path, "w", userblock_size=BLOCK, libver=("earliest", "v108")) as file:
-        writer = _Writer(file)
-        for name, value in variables.items():
-            writable.check_name(name, "variable")
-            writer.put(file, name, value, name)
+    try:
+        with h5py.File(path, "w", userblock_size=BLOCK, libver=("earliest", "v108")) as file:
+            writer = _Writer(file)
+            for name, value in variables.items():
+                writable.check_name(name, "variable")
+                writer.put(file, name, value, name)
+    except (OSError, RuntimeError) as error:  # a full disk shows as either, its number in the midst of a long text
+        if found := re.search(r"errno = (\d+)", str(error)):
+            raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
+        raise
     with path.open("r+b") as start:
         start.write(b"MATLAB 7.3 MAT-file, written by dagnet. HDF5 schema 1.00 .".ljust(116))
         start.write(struct.pack("<QH2s", 0, 0x0200, b"IM"))
@@ -87,7 +94,9 @@ class _Writer:
 
     def _refer(self, value: Any, where: str) -> h5py.Reference:
         """A reference to the value, which is put into #refs#."""
-        refs = self._file.require_group("#refs#")
+        if "#refs#" not in self._file:
+            _put_text(self._file.create_group("#refs#"), "H5PATH", "/#refs#")
+        refs = self._file["#refs#"]
         if isinstance(value, np.ndarray) and value.shape == (0, 0) and value.dtype == np.float64:
             if "a" not in refs:  # all [] are this one
                 _mark(
@@ -96,16 +105,25 @@ class _Writer:
             return refs["a"].ref
         name = str(next(self._numbers))
         self.put(refs, name, value, where)
-        refs[name].attrs["H5PATH"] = np.bytes_(f"/#refs#/{name}")
-        return refs[name].ref
+        made = refs[name]
+        _put_text(made, "H5PATH", f"/#refs#/{name}")
+        return made.ref
 
 
 def _mark(node: h5py.Group | h5py.Dataset, kind: str, **attributes: Any) -> None:
-    node.attrs["MATLAB_class"] = np.bytes_(kind)
+    _put_text(node, "MATLAB_class", kind)
     if kind in ("logical", "char"):
         attributes["MATLAB_int_decode"] = np.int32(1 if kind == "logical" else 2)
     for name, value in attributes.items():
         node.attrs[name] = value
+
+
+def _put_text(node: h5py.Group | h5py.Dataset, name: str, text: str) -> None:
+    """An attribute in the one form of HDF5's text types that MATLAB uses."""
+    kind = h5py.h5t.C_S1.copy()
+    kind.set_size(len(text))
+    made = h5py.h5a.create(node.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR))
+    made.write(np.array(text.encode()), mtype=kind)
 
 
 def _name_fields(node: h5py.Group | h5py.Dataset, fields: tuple[str, ...], where: str) -> None:
