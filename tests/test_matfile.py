@@ -82,7 +82,9 @@ def flags(shape, seed):
 
 
 seeds = st.integers(0, 99)
-numbers = st.builds(bits, st.sampled_from([*KINDS, "c8", "c16"]), shapes, seeds) | st.builds(flags, shapes, seeds)
+numbers = st.builds(bits, st.sampled_from(KINDS), shapes, seeds) | st.builds(flags, shapes, seeds)
+# version 7.3 has no complex empties
+numbers |= st.builds(bits, st.sampled_from(["c8", "c16"]), st.sampled_from([(1, 1), (3, 2), (2, 1, 2)]), seeds)
 # NUL and halves of characters among them
 characters = st.builds(lambda shape, seed: matvalues.text(bits("u2", shape, seed)), shapes, seeds)
 texts = st.sampled_from(["", "x", "größe", "\0", "a\0", "\U0001f600", "\ud800"]) | characters
