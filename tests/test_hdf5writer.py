@@ -107,7 +107,6 @@ def test_a_file_cut_short_anywhere_is_refused(tmp_path, rng):
             matfile.read(path)
 
 
-@pytest.mark.filterwarnings("ignore:Exception ignored")  # h5py's own words when it lets the file go
 def test_a_full_disk_is_named_as_such_and_the_old_file_stays(tmp_path):
     path = tmp_path / "a.mat"
     matfile.write(path, {"old": 1}, "7.3")

@@ -12,9 +12,8 @@ Before the HDF5 part stands a block of 512 bytes that begins as every MAT-file d
 Source    files that MATLAB wrote
 """
 
+import io
 import itertools
-import os
-import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,27 +36,61 @@ def write(path: Path, variables: Mapping[str, Any]) -> None:
 
     Raises OSError where it cannot be written, ValueError, naming the variable and field, for what MATLAB cannot hold.
     """
-    try:
-        with h5py.File(path, "w", userblock_size=BLOCK, libver=("earliest", "v108")) as file:
-            writer = _Writer(file)
-            for name, value in variables.items():
-                writable.check_name(name, "variable")
-                writer.put(file, name, value, name)
-    except (OSError, RuntimeError) as error:  # a full disk shows as either, its number in the midst of a long text
-        if found := re.search(r"errno = (\d+)", str(error)):
-            raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
-        raise
-    with path.open("r+b") as start:
-        start.write(b"MATLAB 7.3 MAT-file, written by dagnet. HDF5 schema 1.00 .".ljust(116))
-        start.write(struct.pack("<QH2s", 0, 0x0200, b"IM"))
+    with _Sink(path, "w+") as sink:
+        try:
+            with h5py.File(sink, "w", userblock_size=BLOCK, libver=("earliest", "v108")) as made:
+                writer = _Writer(made, sink)
+                for name, value in variables.items():
+                    writable.check_name(name, "variable")
+                    writer.put(made, name, value, name)
+        finally:
+            sink.raise_kept()
+        sink.seek(0)
+        sink.write(b"MATLAB 7.3 MAT-file, written by dagnet. HDF5 schema 1.00 .".ljust(116))
+        sink.write(struct.pack("<QH2s", 0, 0x0200, b"IM"))
+        sink.raise_kept()
+
+
+class _Sink(io.FileIO):
+    """A file for HDF5 to write to, which keeps a full disk to itself until HDF5 has closed it.
+
+    HDF5 cannot close a file whose end it cannot write, and takes the process down with it when that ends.
+    """
+
+    _kept: OSError | None = None
+
+    def raise_kept(self) -> None:
+        """Raises the first error, if there was one."""
+        if self._kept is not None:
+            raise self._kept
+
+    def write(self, data: Any) -> int:
+        """Writes all of data, or keeps the error and lets go of it."""
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while left and self._kept is None:
+            try:
+                left = left[super().write(left) :]
+            except OSError as error:
+                self._kept = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Sets the size, or keeps the error."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self._kept = self._kept or error
+            return size or 0
 
 
 class _Writer:
-    def __init__(self, file: h5py.File) -> None:
-        self._file, self._numbers = file, itertools.count()
+    def __init__(self, file: h5py.File, sink: _Sink) -> None:
+        self._file, self._sink, self._numbers = file, sink, itertools.count()
 
     def put(self, place: h5py.Group, name: str, value: Any, where: str) -> None:
         """Writes a value, down to its last field, as the member `name` of a group. `where` names it in messages."""
+        self._sink.raise_kept()
         kind, value = writable.form(value, where)
         shape = writable.shape(value.shape)
         if (0 in shape and kind != "sparse") or (kind == "struct" and not value.fields):
