@@ -13,7 +13,7 @@ from dagnet.files import netfile
 from dagnet.layers import bnorm, conv, dropout, loss, lrn, pool, relu, segmentation, sigmoid
 from tests import dumps, recorded_simplenn
 from tests.test_matfile import octave
-from tests.verbs import call, refused
+from tests.verbs import call, cut_short, refused
 
 MEAN = np.array([123.68, 116.779, 103.939], np.float32)
 DER = {"objective": 1.0}
@@ -340,6 +340,10 @@ def test_no_files_no_dump_and_other_names_are_refused(tmp_path, capsys):
     np.savez(tmp_path / "own.npz", image=np.zeros((8, 10, 3, 2)))
     own = call(capsys, "parity", net, dump, "--inputs", tmp_path / "own.npz")
     assert refused(own, "it holds 'image'", "input, label")
+    cut_short(tmp_path / "own.npz")
+    assert refused(call(capsys, "parity", net, dump, "--inputs", tmp_path / "own.npz"), "own.npz", "no .npz file")
+    cut_short(dump)
+    assert refused(call(capsys, "parity", net, dump), "dump.mat", "damaged or cut short")
 
 
 def test_a_variable_that_the_net_does_not_have_is_out_of_tolerance(tmp_path, capsys):

@@ -68,5 +68,8 @@ def test_what_is_no_dump_is_named_with_its_place(changes, says, tmp_path):
 def test_a_file_without_a_dump_or_a_part_of_it_says_what_it_holds(tmp_path):
     with pytest.raises(ValueError, match=r"it holds no dump, only x \(double\); `dagnet parity --matlab` prints"):
         dump.load(written(tmp_path, x=np.ones((1, 1))))
+    nothing = np.zeros((0, 0))
+    with pytest.raises(ValueError, match=r"dump holds inputs alone; one made with net.conserveMemory = false"):
+        dump.load(written(tmp_path, dump=struct(vars=nothing, params=nothing)))
     with pytest.raises(ValueError, match=r"without vars; a struct of mode, inputs, derOutputs, vars, params is right"):
         dump.load(written(tmp_path, dump={k: v for k, v in struct().items() if k != "vars"}))

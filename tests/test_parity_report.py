@@ -57,7 +57,8 @@ def test_the_first_layer_off_by_itself_is_named_then_what_is_known_of_it():
 
 def test_end_to_end_alone_and_inputs_are_told_apart():
     assert "Every layer by itself is within tolerance; end to end the first" in report.text(made(row("conv1", far=0.1)))
-    assert "The first is input: it is not the layers." in report.text(made(row("", "input", 0.1, None, "input")))
+    said = report.text(made(row("", "input", 0.1, None, "input")))
+    assert said.endswith("The first is input: it is not the layers.")
 
 
 def test_an_unexplained_layer_is_said_to_be():
@@ -86,6 +87,7 @@ def test_json_holds_everything_and_no_infinity():
         found["arrays"][2]["end_to_end"]["relative"] is None and "MATLAB" in found["arrays"][2]["end_to_end"]["problem"]
     )
     assert found["hints"][0]["cause"] == "transposed"
+    assert found["arrays"][0]["end_to_end"]["cosine"] == 1 - 1e-14
     assert json.loads(report.as_json(GOOD))["first"] is None
 
 

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import os
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -84,5 +85,5 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path) as file:
             return dict(file)
-    except ValueError as error:
+    except (ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: it is no .npz file of plain arrays ({error})") from error

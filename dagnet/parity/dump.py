@@ -66,6 +66,8 @@ def load(path: str | os.PathLike) -> Dump:
         _keep(dump.ders, record, "der", where)
     for i, record in enumerate(_records(struct["params"], f"{path}: dump.params")):
         _keep(dump.param_ders, record, "der", f"{path}: dump.params({i + 1})")
+    if not (dump.values.keys() - dump.inputs.keys() or dump.ders or dump.param_ders):
+        raise ValueError(f"{path}: dump holds inputs alone; one made with net.conserveMemory = false holds more")
     return dump
 
 

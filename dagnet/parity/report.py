@@ -36,7 +36,7 @@ class Report:
         if flips := self.result.flips:
             named = ", ".join(f"{name} {count}" for name, count in flips.items())
             lines.append(f"ReLUs and maxima that decided otherwise end to end: {named}.")
-        lines += [f"{row.label}: {row.problem}." for row in bad if (row.problem and not row.alone_ok) or not row.type]
+        lines += [f"{row.label}: {row.problem}." for row in bad if row.problem and not (row.type and row.alone_ok)]
         lines += [f"Hint: {hint}." for hint in self.hints]
         if bad and not self.hints and any(not row.alone_ok for row in bad):
             lines.append("No mistake that is known here explains it.")
@@ -80,11 +80,8 @@ def as_json(report: Report) -> str:
             "kind": row.kind,
             "name": row.name,
             "size": list(row.shape),
-            "end_to_end": _numbers(row.whole)
-            | {"allowed": allowed_relative(row, row.allowed_whole), "ok": row.whole_ok},
-            "alone": None
-            if row.alone is None
-            else _numbers(row.alone) | {"allowed": allowed_relative(row, row.allowed_alone), "ok": row.alone_ok},
+            "end_to_end": _numbers(row, row.whole, row.allowed_whole, row.whole_ok),
+            "alone": row.alone and _numbers(row, row.alone, row.allowed_alone, row.alone_ok),
             "decided_otherwise": row.decided,
             "ok": row.ok,
         }
@@ -109,6 +106,7 @@ def as_json(report: Report) -> str:
 
 
 def line(row: Row, first: bool) -> list[str]:
+    """The row's cells; the layer's name and type only where it is the layer's first row."""
     whole, alone = row.whole, row.alone
     numbers = [short(whole.max_abs), short(whole.relative), short(whole.off_cosine), short(whole.ulps)]
     verdict = {(True, True): "", (False, True): "alone", (True, False): "end", (False, False): "both"}
@@ -126,6 +124,7 @@ def line(row: Row, first: bool) -> list[str]:
 
 
 def fit(cell: str, width: int, left: bool) -> str:
+    """The cell in that width, cut with an ellipsis where it is longer."""
     cut = cell if len(cell) <= width else cell[: width - 1] + "…"
     return f"{cut:{width}}" if left else f"{cut:>{width}}"
 
@@ -147,8 +146,9 @@ def allowed_relative(row: Row, allowed: float) -> float | None:
 # ---------------------------------------------------------------- JSON
 
 
-def _numbers(far: Measure) -> dict[str, Any]:
-    return {name: _finite(value) for name, value in asdict(far).items()}
+def _numbers(row: Row, far: Measure, allowed: float, ok: bool) -> dict[str, Any]:
+    found = asdict(far) | {"cosine": 1 - far.off_cosine, "allowed": allowed_relative(row, allowed), "ok": ok}
+    return {name: _finite(value) for name, value in found.items()}
 
 
 def _finite(value: Any) -> Any:
