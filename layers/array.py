@@ -42,6 +42,13 @@ def check_floats(who: str, **arrays: Array | None) -> None:
         raise ValueError(f"{who}: {came}; all float32 (MATLAB's single) or all float64 is right")
 
 
+def check_repeats(what: str, a: Array, size: Sequence[int]) -> None:
+    """Raises ValueError, naming `what`, unless a is (H, W, C, N) of that size or has 1 in places, to be repeated there."""
+    came = a.shape + (1,) * (4 - a.ndim)
+    if len(came) != 4 or any(length not in (1, most) for length, most in zip(came, size, strict=True)):
+        raise ValueError(f"{what} has shape {tuple(a.shape)}; {tuple(size)}, each of the sizes may be 1, is right")
+
+
 def empty(xp: ModuleType, shape: Sequence[int], dtype: Any) -> Array:
     """An uninitialised (H, W, C, N) array whose memory order is N, H, W, C."""
     h, w, c, n = shape

@@ -53,7 +53,9 @@ def prepare(x: Array, c: Array, of_attributes: bool, instance_weights: Array | N
     if xp is not np:
         weights[~inside] = np.nan
     if instance_weights is not None:
-        weights *= _rows(xp, _broadcast(xp, instance_weights, goal))
+        v = xp.asarray(instance_weights)
+        array.check_repeats("loss: instance_weights", v, goal)
+        weights *= _rows(xp, xp.broadcast_to(array.four_d(v), goal))
     if of_attributes:
         return _rows(xp, x), whole.astype(x.dtype), weights
     return _rows(xp, x), xp.maximum(whole[0] - 1, 0), weights[0]
@@ -76,12 +78,3 @@ def _per_pixel(xp: ModuleType, c: Array, goal: Size) -> Array:
         each = f"{goal}, one a pixel" + (" and attribute" if k > 1 else f", or {n}, one an image")
         raise ValueError(f"loss: labels are {tuple(c.shape)}; right for these scores are {each}")
     return labels
-
-
-def _broadcast(xp: ModuleType, v: Array, goal: Size) -> Array:
-    try:
-        return xp.broadcast_to(array.four_d(xp.asarray(v)), goal)
-    except ValueError as error:
-        raise ValueError(
-            f"loss: instance weights are {np.shape(v)}; right is {goal}, each of the sizes may be 1"
-        ) from error

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
+
 from . import array
 from .array import Array
 
@@ -23,7 +25,7 @@ def of(arrays: Sequence[Array], vectors: Sequence[Array] = ()) -> list[tuple[Arr
     repeated to its length: over many short rows NumPy would take its time.
     """
     xp, (pixels, channels) = array.module_of(*arrays), arrays[0].shape
-    if xp.__name__ != "numpy":
+    if xp is not np:
         return [(*arrays, *vectors)]
     side = max(1, ROW // channels) if vectors else 1
     repeated = [xp.tile(v, side) for v in vectors]

@@ -13,6 +13,7 @@ Backward  with S = sum over the channels of |d|^p
 Source    vl_nnpdist.m, +dagnn/PDist.m of 1.0-beta25 and of master (no_root and epsilon)
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +64,7 @@ def backward(
     xp = array.module_of(d)
     dy = xp.asarray(dy, d.dtype)
     size = (1, 1, 1, 1) if aggregate else (*d.shape[:3], 1)
-    if dy.size != np.prod(size):
+    if dy.size != math.prod(size):
         h, w, n = d.shape[1], d.shape[2], d.shape[0]
         raise ValueError(f"pdist: dy has shape {dy.shape}; {'one number' if aggregate else (h, w, 1, n)} is right")
     factor = dy.reshape(size) if aggregate else array.base(array.four_d(dy))
@@ -88,21 +89,14 @@ def _prepare(x: Array, x0: Array, p: float, instance_weights: Array | None) -> t
     array.check_floats("pdist", x=x, x0=x0)
     if not p > 0:
         raise ValueError(f"pdist: p is {p}; a number above 0 is right")
-    x, x0 = array.base(array.four_d(x)), array.base(array.four_d(x0))
-    if any(size not in (1, goal) for size, goal in zip(x0.shape, x.shape, strict=True)):
-        seen, goal = x0.transpose(1, 2, 3, 0).shape, x.transpose(1, 2, 3, 0).shape
-        raise ValueError(f"pdist: x0 is {seen} and x {goal}; equal sizes, or 1 to repeat it, are right")
+    x = array.four_d(x)
+    array.check_repeats("pdist: x0", x0, x.shape)
+    d = array.base(x) - array.base(array.four_d(x0))
     if instance_weights is None:
-        return x - x0, None
-    weights = array.base(array.four_d(array.module_of(x).asarray(instance_weights, x.dtype)))
-    goal = (*x.shape[:3], 1)
-    if any(size not in (1, most) for size, most in zip(weights.shape, goal, strict=True)):
-        n, h, w, _ = x.shape
-        raise ValueError(
-            f"pdist: instance weights are {weights.transpose(1, 2, 3, 0).shape}; "
-            f"right is ({h}, {w}, 1, {n}), each of the sizes may be 1"
-        )
-    return x - x0, weights
+        return d, None
+    weights = array.module_of(x).asarray(instance_weights, x.dtype)
+    array.check_repeats("pdist: instance_weights", weights, (*x.shape[:2], 1, x.shape[3]))
+    return d, array.base(array.four_d(weights))
 
 
 def _sum_of_powers(d: Array, p: float) -> Array:

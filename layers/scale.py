@@ -13,37 +13,38 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import array, block
+from . import array, block, geometry
 from .array import Array
 
 
 def forward(x: Array, multiplier: Array, bias: Array | None = None) -> Array:
     """y. Raises ValueError where dtypes differ, or multiplier or bias do not broadcast to x."""
-    array.check_floats("scale", x=x, multiplier=multiplier, bias=bias)
-    x = array.base(array.four_d(x))
-    y = x * _fitting("multiplier", multiplier, x)
+    x, multiplier, bias = _prepare(x, multiplier, bias)
+    y = x * multiplier
     if bias is not None:
-        y += _fitting("bias", bias, x)
+        y += bias
     return y.transpose(1, 2, 3, 0)
 
 
 def backward(x: Array, multiplier: Array, bias: Array | None, dy: Array) -> tuple[Array, Array, Array | None]:
     """dx, dmultiplier, dbias (None without a bias), in the shapes of what they belong to. Raises ValueError as forward does."""
-    array.check_floats("scale", x=x, multiplier=multiplier, bias=bias, dy=dy)
-    x, dy = array.base(array.four_d(x)), array.base(array.four_d(dy))
-    factor = _fitting("multiplier", multiplier, x)
-    dmultiplier = _summed(dy * x, factor).reshape(multiplier.shape)
-    dbias = None if bias is None else _summed(dy, _fitting("bias", bias, x)).reshape(bias.shape)
+    array.check_floats("scale", x=x, dy=dy)
+    pixels, factor, offset = _prepare(x, multiplier, bias)
+    dy = array.base(array.four_d(dy))
+    dmultiplier = _summed(dy * pixels, factor).reshape(multiplier.shape)
+    dbias = None if bias is None else _summed(dy, offset).reshape(bias.shape)
     return (dy * factor).transpose(1, 2, 3, 0), dmultiplier, dbias
 
 
-def _fitting(name: str, a: Array, x: Array) -> Array:
-    """a in the order (N, H, W, C) of x, which it must broadcast to."""
-    a = array.base(array.four_d(a))
-    if any(size not in (1, goal) for size, goal in zip(a.shape, x.shape, strict=True)):
-        seen, goal = a.transpose(1, 2, 3, 0).shape, x.transpose(1, 2, 3, 0).shape
-        raise ValueError(f"scale: the {name} is {seen} and x {goal}; equal sizes, or 1 to repeat it, are right")
-    return a
+def _prepare(x: Array, multiplier: Array, bias: Array | None) -> tuple[Array, Array, Array | None]:
+    """The three in the order (N, H, W, C)."""
+    array.check_floats("scale", x=x, multiplier=multiplier, bias=bias)
+    x = array.four_d(x)
+    array.check_repeats("scale: the multiplier", multiplier, x.shape)
+    if bias is not None:
+        array.check_repeats("scale: the bias", bias, x.shape)
+        bias = array.base(array.four_d(bias))
+    return array.base(x), array.base(array.four_d(multiplier)), bias
 
 
 def _summed(terms: Array, like: Array) -> Array:
@@ -73,9 +74,9 @@ class Scale(block.Layer):
         ders = list(backward(*self._arguments(inputs, params), der_outputs[0]))[: len(inputs) + len(params)]
         return ders[: len(inputs)], ders[len(inputs) :]
 
-    def receptive_fields(self, inputs: int) -> list:
+    def receptive_fields(self, inputs: int) -> list[geometry.ReceptiveField | None]:
         """One pixel of x; the multiplier and bias are not looked at through a window."""
-        return [*super().receptive_fields(1), *[None] * (inputs - 1)]
+        return [geometry.IDENTITY, *[None] * (inputs - 1)]
 
     def _arguments(self, inputs: list[Array], params: list[Array]) -> tuple[Array, Array, Array | None]:
         """x, multiplier, bias. Raises ValueError where their number is not right."""

@@ -58,3 +58,13 @@ def test_power_is_the_power_whatever_the_exponent(xp, rng, exponent):
         y = array.power(x.astype(dtype), exponent)
         assert y.dtype == dtype
         assert xp.allclose(y, x.astype(dtype).astype(np.float64) ** exponent, rtol=tolerance, atol=0)
+
+
+def test_what_may_be_repeated_has_the_size_or_1_in_places():
+    for shape in [(), (3,), (3, 4), (1, 1, 5), (1, 4, 1, 2), (3, 4, 5, 2)]:
+        array.check_repeats("it", np.ones(shape), (3, 4, 5, 2))
+    for shape in [(2,), (3, 4, 5, 3), (1, 1, 1, 1, 1)]:
+        with pytest.raises(
+            ValueError, match=r"it has shape \(.*\); \(3, 4, 5, 2\), each of the sizes may be 1, is right"
+        ):
+            array.check_repeats("it", np.ones(shape), (3, 4, 5, 2))

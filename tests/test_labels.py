@@ -65,7 +65,9 @@ def test_labels_and_weights_of_another_size_are_refused():
     ]:
         with pytest.raises(ValueError, match=rf"labels are \({c.shape[0]},.*right for these scores are {right}"):
             loss.forward(x, c, loss=name)
-    with pytest.raises(ValueError, match=r"instance weights are \(3, 4, 2\); right is \(3, 4, 1, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"loss: instance_weights has shape \(3, 4, 2\); \(3, 4, 1, 2\), each of the sizes"
+    ):
         loss.forward(x, np.ones((3, 4, 1, 2)), instance_weights=np.ones((3, 4, 2)))
-    with pytest.raises(ValueError, match=r"instance weights are \(5,\); right is \(3, 4, 5, 2\)"):
+    with pytest.raises(ValueError, match=r"loss: instance_weights has shape \(5,\); \(3, 4, 5, 2\), each of the sizes"):
         loss.forward(x, np.ones(SHAPE), loss="hinge", instance_weights=np.ones(5))

@@ -115,9 +115,15 @@ def test_what_does_not_fit_is_refused(rng):
     x, x0, v = data(np, rng)
     for call, message in [
         (lambda: pdist.forward(x, x0, 0), "p is 0; a number above 0"),
-        (lambda: pdist.forward(x, x0[:2], 2), r"x0 is \(2, 4, 5, 2\) and x \(3, 4, 5, 2\); equal sizes, or 1"),
+        (
+            lambda: pdist.forward(x, x0[:2], 2),
+            r"x0 has shape \(2, 4, 5, 2\); \(3, 4, 5, 2\), each of the sizes may be 1",
+        ),
         (lambda: pdist.forward(x, x0.astype(np.float32), 2), "x is float64, x0 is float32"),
-        (lambda: pdist.forward(x, x0, 2, instance_weights=x), r"instance weights are .*; right is \(3, 4, 1, 2\)"),
+        (
+            lambda: pdist.forward(x, x0, 2, instance_weights=x),
+            r"instance_weights has shape .*; \(3, 4, 1, 2\), each of the sizes",
+        ),
         (lambda: pdist.backward(x, x0, 2, v[:2]), r"dy has shape \(2, 4, 1, 2\); \(3, 4, 1, 2\) is right"),
         (lambda: pdist.backward(x, x0, 2, v, aggregate=True), r"dy has shape \(3, 4, 1, 2\); one number is right"),
     ]:

@@ -67,9 +67,11 @@ def test_results_have_our_memory_order_and_no_argument_is_written_to(xp, rng):
 
 def test_sizes_that_do_not_broadcast_and_mixed_precisions_are_refused(rng):
     x, multiplier, bias = values(np, rng, (1, 1, 5))
-    with pytest.raises(ValueError, match=r"scale: the multiplier is \(1, 1, 4, 1\) and x \(3, 4, 5, 2\); equal sizes"):
+    with pytest.raises(
+        ValueError, match=r"scale: the multiplier has shape \(1, 1, 4\); \(3, 4, 5, 2\), each of the sizes"
+    ):
         scale.forward(x, multiplier[:, :, :4])
-    with pytest.raises(ValueError, match=r"scale: the bias is \(3, 4, 5, 3\)"):
+    with pytest.raises(ValueError, match=r"scale: the bias has shape \(3, 4, 5, 3\)"):
         scale.forward(x, multiplier, np.ones((3, 4, 5, 3)))
     with pytest.raises(ValueError, match="scale: x is float64, multiplier is float64, bias is float32"):
         scale.forward(x, multiplier, bias.astype(np.float32))
