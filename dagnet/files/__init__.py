@@ -5,6 +5,7 @@ from . import checkpoint as checkpoint
 from . import fields as fields
 from . import hdf5reader as hdf5reader
 from . import hdf5writer as hdf5writer
+from . import infile as infile
 from . import level5reader as level5reader
 from . import level5writer as level5writer
 from . import matfile as matfile

@@ -2,46 +2,25 @@
 
 A file holds a DagNN or a SimpleNN, in a variable `net` or field by field at its top level. A block that the catalogue does
 not know is kept as it is (catalogue.Unknown) and named in a warning.
-What a file says is kept beside what it means (`in_file` of layers, variables, parameters): what nobody changed is written
-back as it stood there, in its class and shape, and a property that the file's release did not have stays absent. So a
-file goes back into the release that it came from, whose loading refuses properties that it does not know.
+What nobody changed is written back as it stood in the file, see infile.
 Source    matlab/+dagnn/@DagNN/loadobj.m, saveobj.m of 1.0-beta25
 """
 
 import copy
-import inspect
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dagnet.dagnn import DagNN
-from dagnet.graph import LayerRecord, Param, Table, Var
-from dagnet.layers import block, catalogue
+from dagnet.graph import Param, Table, Var
 from dagnet.simplenn import SimpleNN
 
-from . import fields, matfile, matvalues, releases, simplenn, writable
+from . import fields, infile, matfile, matvalues, releases, simplenn
 
 PARAM = ("name", "value", "learningRate", "weightDecay")  # the fields of a parameter, in MATLAB's order
 PARTS = ("vars", "params", "layers", "meta")  # of a DagNN, in the order in which MATLAB writes them
-
-# What the fields of layers, variables and parameters mean here.
-MEANINGS: dict[str, Callable[[Any], Any]] = {
-    "inputs": matvalues.items,
-    "outputs": matvalues.items,
-    "params": matvalues.items,
-    "precious": lambda value: bool(np.any(value)),
-    "learningRate": lambda value: float(np.ravel(value)[0]),
-    "weightDecay": lambda value: float(np.ravel(value)[0]),
-    "value": lambda value: None,  # of a parameter's value only an empty one is kept
-}
-
-# MatConvNet's pooling has this property from its base class, and no use for it.
-POOLING_DILATE = [1, 1]
-
-# The property came with beta20; what wrote a batch normalisation without it is beta18, which had this number built in.
-EPSILON_OF_BETA18 = 1e-3
 
 
 def load(path: str | os.PathLike, canonical_names: bool = False) -> DagNN:
@@ -122,13 +101,13 @@ def to_struct(net: DagNN | SimpleNN, release: str | None = None) -> dict[str, An
     if isinstance(net, SimpleNN):
         return simplenn.to_struct(net)
     releases.check(release)
-    variables = [{"name": v.name, "precious": _as_in_file(v, "precious", v.precious)} for v in net.vars.values()]
+    variables = [{"name": v.name, "precious": infile.field(v, "precious", v.precious)} for v in net.vars.values()]
     params = [
         {
             "name": p.name,
-            "value": _as_in_file(p, "value", None) if p.value is None else fields.column(p.value),
-            "learningRate": _as_in_file(p, "learningRate", float(p.learning_rate)),
-            "weightDecay": _as_in_file(p, "weightDecay", float(p.weight_decay)),
+            "value": infile.field(p, "value", None) if p.value is None else fields.column(p.value),
+            "learningRate": infile.field(p, "learningRate", float(p.learning_rate)),
+            "weightDecay": infile.field(p, "weightDecay", float(p.weight_decay)),
         }
         for p in net.params.values()
     ]
@@ -138,11 +117,11 @@ def to_struct(net: DagNN | SimpleNN, release: str | None = None) -> dict[str, An
     layers = [
         {
             "name": record.name,
-            "type": _type_of(record),
-            "inputs": _as_in_file(record, "inputs", record.inputs),
-            "outputs": _as_in_file(record, "outputs", record.outputs),
-            "params": _as_in_file(record, "params", record.params),
-            "block": _properties(record, release),
+            "type": infile.type_of(record),
+            "inputs": infile.field(record, "inputs", record.inputs),
+            "outputs": infile.field(record, "outputs", record.outputs),
+            "params": infile.field(record, "params", record.params),
+            "block": infile.properties(record, release),
         }
         for record in net.layers.values()
     ]
@@ -224,35 +203,12 @@ def _add_layer(net: DagNN, record: dict[str, Any], where: str) -> None:
         properties = {}
     if not isinstance(properties, dict):
         raise ValueError(f"{where}.block is {matvalues.describe(properties)}; a struct is right")
-    layer = fields.make_block(matlab_type, _adapted(matlab_type, properties, where), f"{where}.block")
+    layer = infile.read_block(matlab_type, properties, f"{where}.block")
     try:
         net.add_layer(name, layer, *(_names(record, field, where) for field in ("inputs", "outputs", "params")))
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
     net.layers[name].in_file = record
-
-
-def _adapted(matlab_type: str, properties: dict[str, Any], where: str) -> dict[str, Any]:
-    """The properties as blocks here have them, whatever release wrote them."""
-    properties = dict(properties)
-    if matlab_type == "dagnn.Pooling" and np.any(np.ravel(properties.pop("dilate", 1)) != 1):
-        raise ValueError(f"{where}.block.dilate is not 1; pooling knows no dilation")
-    if matlab_type == "dagnn.BatchNorm":
-        properties.setdefault("epsilon", EPSILON_OF_BETA18)
-    return properties
-
-
-def _type_of(record: LayerRecord) -> str:
-    try:
-        return catalogue.name_of(record.block)
-    except LookupError as error:
-        raise ValueError(f"layer '{record.name}' cannot be saved: {error}") from error
-
-
-def _as_in_file(entry: LayerRecord | Var | Param, field: str, now: Any) -> Any:
-    """A field as its file had it, in class and shape, where it still means the same, else as MATLAB would hold it."""
-    read = entry.in_file.get(field)
-    return read if read is not None and MEANINGS[field](read) == now else fields.to_matlab(now)
 
 
 def _attached_methods(net: DagNN) -> dict[str, str]:
@@ -263,53 +219,10 @@ def _attached_methods(net: DagNN) -> dict[str, str]:
     return {name: param.train_method for name, param in fresh.items()}
 
 
-def _properties(record: LayerRecord, release: str | None) -> Any:
-    """A block's properties: as they stood in its file where nobody changed them, and those that are new."""
-    matlab_type, now, read = _type_of(record), _today(record.block), record.in_file.get("block", {})
-    where = f"layer '{record.name}'.block"
-    if isinstance(record.block, catalogue.Unknown) or matlab_type != record.in_file.get("type"):
-        properties = now
-    else:
-        given = read if isinstance(read, dict) else {}
-        then = _today(fields.make_block(matlab_type, _adapted(matlab_type, given, where), where))
-        new = {name: value for name, value in now.items() if name not in then or not _alike(value, then[name])}
-        properties = {n: new.get(n, v) for n, v in given.items() if n in now or n not in then} | new
-        properties = (
-            properties if release is None else properties | {n: v for n, v in now.items() if n not in properties}
-        )
-    if release is not None:
-        properties = releases.known_to(release, matlab_type, properties, where)
-    return properties if properties or isinstance(read, dict) else read
-
-
-def _alike(a: Any, b: Any) -> bool:
-    try:
-        return writable.same(a, b)
-    except ValueError:  # MATLAB cannot hold one of them, which to write it will say
-        return False
-
-
-def _today(layer: block.Layer) -> dict[str, Any]:
-    """The block's properties as beta25 writes them: a class's own ones first, then those of its base classes."""
-    properties = catalogue.to_matlab(layer)
-    if isinstance(layer, catalogue.Unknown):
-        return properties
-    matlab_type = catalogue.name_of(layer)
-    if matlab_type == "dagnn.Pooling":
-        properties["dilate"] = POOLING_DILATE
-    if matlab_type == "dagnn.BatchNorm":
-        properties["numChannels"] = properties["numChannels"] or None
-    own: dict[str, int] = {}
-    for depth, cls in enumerate(type(layer).__mro__):
-        own |= {catalogue.camel_case(name): depth for name in inspect.get_annotations(cls) if name not in own}
-    own |= {"pad": 9, "stride": 9, "dilate": 9}  # there they come from a base class, dagnn.Filter
-    return {name: fields.to_matlab(properties[name]) for name in sorted(properties, key=lambda n: own.get(n, 0))}
-
-
 def _set_var(var: Var, record: dict[str, Any]) -> None:
     var.in_file = record
     if "precious" in record:
-        var.precious = MEANINGS["precious"](record["precious"])
+        var.precious = infile.MEANINGS["precious"](record["precious"])
 
 
 def _order(table: Table, names: Sequence[str]) -> None:
@@ -332,6 +245,6 @@ def _set_param(net: DagNN, record: dict[str, Any], where: str) -> None:
         if field in record:
             if np.size(record[field]) != 1:
                 raise ValueError(f"{where}.{field} is {matvalues.describe(record[field])}; one number is right")
-            setattr(param, ours, MEANINGS[field](record[field]))
+            setattr(param, ours, infile.MEANINGS[field](record[field]))
     if isinstance(record.get("trainMethod"), str):
         param.train_method = record["trainMethod"]
