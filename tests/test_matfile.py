@@ -148,7 +148,7 @@ def test_a_file_cut_short_anywhere_is_refused_by_name(tmp_path, version):
     variables = {"net": {"w": np.random.default_rng(0).random((30, 30)), "name": "x"}, "stats": np.ones((3, 3))}
     path = tmp_path / "a.mat"
     if version == "7.3":
-        write_v73(path, variables)
+        matfile.write(path, variables, version)
     else:
         scipy.io.savemat(path, variables, do_compression=version == "7")
     whole = path.read_bytes()
