@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from dagnet.graph import Graph, LayerRecord
 from dagnet.layers import array
 from dagnet.layers.array import Array
@@ -99,17 +97,19 @@ def checked(what: str, value: Array, device: str) -> Array:
 
 
 def seed(value: Array | None, der: Array | float, what: str) -> Array:
-    """The derivative to start from, in the shape of `value`: a number stands for an array of it.
+    """The derivative to start from, in the shape of `value`: a number stands for an array of it; sizes of 1 at the end, which
+    MATLAB drops, may be missing.
 
     Raises ValueError, naming `what`, where it has no value, or der another shape.
     """
     if value is None:
         raise ValueError(f"{what} has no value, so nothing can be derived from it; was an input missing?")
     xp = array.module_of(value)
-    if np.shape(der) not in ((), tuple(value.shape)):
-        raise ValueError(f"the derivative for {what} has shape {np.shape(der)}; a number or {value.shape} is right")
     start = array.empty(xp, array.four_d(value).shape, value.dtype)
-    start[...] = array.four_d(xp.asarray(der, value.dtype))
+    given = xp.asarray(der, value.dtype)
+    if given.ndim and (*given.shape, 1, 1, 1, 1)[: max(4, given.ndim)] != start.shape:
+        raise ValueError(f"the derivative for {what} has shape {given.shape}; a number or {value.shape} is right")
+    start[...] = array.four_d(given)
     return start
 
 

@@ -382,3 +382,14 @@ def test_moving_to_the_gpu_and_back_changes_no_parameter(rng):
     for name, (value, der) in before.items():
         assert np.array_equal(net.params[name].value, value)
         np.testing.assert_allclose(ders[name], der, rtol=1e-4, atol=1e-5)
+
+
+def test_the_derivative_to_start_from_may_lack_sizes_of_1_as_in_matlab_but_not_others(rng):
+    net, inputs = small_net(), batch(rng, n=1)
+    dy = rng.standard_normal((6, 5, 3), np.float32)
+    net.eval(inputs, {"prediction": dy[..., None]})
+    whole = net.params["conv1f"].der
+    net.eval(inputs, {"prediction": dy})
+    np.testing.assert_array_equal(net.params["conv1f"].der, whole)
+    with pytest.raises(ValueError, match=r"'prediction' has shape \(6, 3\); a number or \(6, 5, 3, 1\) is right"):
+        net.eval(inputs, {"prediction": dy[:, 0]})
