@@ -71,6 +71,15 @@ def four_d(x: Array) -> Array:
     return x.reshape(x.shape + (1,) * (4 - x.ndim)) if x.ndim < 4 else x
 
 
+def derivative(who: str, dy: Array, size: Sequence[int]) -> Array:
+    """dy with all its four dimensions. Raises ValueError, naming `who`, unless it has the size (H, W, C, N) of y."""
+    dy = four_d(dy)
+    if dy.shape != tuple(size):
+        right = "one number" if np.prod(size) == 1 else f"y's shape {tuple(size)}"
+        raise ValueError(f"{who}: dy has shape {dy.shape}; {right} is right")
+    return dy
+
+
 def base(x: Array) -> Array:
     """The values of x (H, W, C, N) as a C-contiguous array (N, H, W, C); no copy where x has that memory order."""
     return module_of(x).ascontiguousarray(x.transpose(3, 0, 1, 2))

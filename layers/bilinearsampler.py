@@ -36,11 +36,9 @@ def backward(x: Array, grid: Array, dy: Array) -> tuple[Array, Array]:
     """dx, shaped like x, and dgrid, shaped like grid. Raises ValueError as forward does, and where dy has not y's shape."""
     samples = _Samples.of(x, grid, dy)
     xp, (no, ho, wo) = samples.xp, samples.shape
-    x, dy = array.base(array.four_d(x)), array.base(array.four_d(dy))
+    x = array.base(array.four_d(x))
     n, h, w, c = x.shape
-    if dy.shape != (no, ho, wo, c):
-        came = (*dy.shape[1:], dy.shape[0])
-        raise ValueError(f"bilinearsampler: dy has shape {came}; y's shape {(ho, wo, c, no)} is right")
+    dy = array.base(array.derivative("bilinearsampler", dy, (ho, wo, c, no)))
     pixels, dy = x.reshape(-1, c), dy.reshape(-1, c)
 
     dx = xp.ascontiguousarray(samples.matrix.T.dot(dy)).reshape(n, h, w, c)

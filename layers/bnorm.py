@@ -49,10 +49,13 @@ def forward(
 def backward(
     x: Array, g: Array, b: Array, dy: Array, *, moments: Array | None = None, epsilon: float = 1e-4
 ) -> tuple[Array, Array, Array, Array]:
-    """dx, dg, db and the moments used; dg and db have the shapes of g and b. Raises ValueError as forward does."""
+    """dx, dg, db and the moments used; dg and db have the shapes of g and b.
+
+    Raises ValueError as forward does, and where dy has not y's shape.
+    """
     array.check_floats("bnorm", x=x, g=g, b=b, dy=dy, moments=moments)
     xp = array.module_of(x, g, b, dy, moments)
-    pixels, dy = _pixels(x), _pixels(dy)
+    pixels, dy = _pixels(x), _pixels(array.derivative("bnorm", dy, array.four_d(x).shape))
     m, channels = pixels.shape
     _check(channels, g, b, moments)
     dx = xp.empty_like(pixels)
@@ -128,7 +131,7 @@ def _pixels(x: Array) -> Array:
 def _as_data(pixels: Array, like: Array) -> Array:
     """What _pixels made of an array of that shape, as that array."""
     h, w, c, n = array.four_d(like).shape
-    return pixels.reshape(n, h, w, c).transpose(1, 2, 3, 0).reshape(like.shape)
+    return pixels.reshape(n, h, w, c).transpose(1, 2, 3, 0)
 
 
 def _check(channels: int, g: Array, b: Array, moments: Array | None) -> None:

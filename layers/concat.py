@@ -29,10 +29,7 @@ def backward(xs: Sequence[Array], dy: Array, *, dim: int = 3) -> list[Array]:
     """The list of dx_i, shaped like the x_i; of the x_i only the shapes are used."""
     array.module_of(*xs, dy)
     xs = [array.four_d(x) for x in xs]
-    dy = array.four_d(dy)
-    size = _size([x.shape for x in xs], dim)
-    if dy.shape != size:
-        raise ValueError(f"concat: dy has shape {dy.shape}; y's shape {size} is right")
+    dy = array.derivative("concat", dy, _size([x.shape for x in xs], dim))
     return [array.channels_last(dy[part]) for part in _parts(xs, dim)]
 
 

@@ -73,10 +73,9 @@ def backward(
     Raises ValueError where the shapes do not fit.
     """
     array.check_floats("conv", x=x, w=w, b=b, dy=dy)
-    x, dy, filters = array.four_d(x), array.four_d(dy), array.four_d(w)
+    x, filters = array.four_d(x), array.four_d(w)
     plan = Plan.of(x.shape, filters, b, stride, pad, dilate)
-    plan.check_derivative(dy)
-    rows = array.base(dy)
+    rows = array.base(array.derivative("conv", dy, plan.output))
     dw = filter_derivative(plan, array.base(x), rows, filters).reshape(w.shape)
     dx = data_derivative(plan, rows, filters) if need_dx else None
     return dx, dw, bias_derivative(rows, b)
@@ -192,11 +191,6 @@ class Plan:
     def window_size(self) -> int:
         """Values in one window of one group."""
         return self.window[0] * self.window[1] * self.input[2] // self.g
-
-    def check_derivative(self, dy: Array) -> None:
-        """Raises ValueError unless dy is shaped like y."""
-        if dy.shape != self.output:
-            raise ValueError(f"conv: dy has shape {dy.shape}; y's shape {self.output} is right")
 
     def groups(self) -> Iterator[Group]:
         """The groups, in order; identity filters need one for all channels."""

@@ -46,10 +46,9 @@ def backward(
 ) -> tuple[Array, Array, Array | None]:
     """dx, dw and db, shaped like x, w and b; db is None where there is no b. Raises ValueError where shapes do not fit."""
     array.check_floats("convt", x=x, w=w, b=b, dy=dy)
-    x, dy, filters = array.four_d(x), array.four_d(dy), array.four_d(w)
+    x, filters = array.four_d(x), array.four_d(w)
     plan = _adjoint(x.shape, filters, b, upsample, crop, num_groups)
-    if dy.shape != plan.input:
-        raise ValueError(f"convt: dy has shape {dy.shape}; y's shape {plan.input} is right")
+    dy = array.derivative("convt", dy, plan.input)
     rows = array.base(dy)
     dx = conv.forward(dy, filters, stride=plan.stride, pad=plan.pad)
     dw = conv.filter_derivative(plan, rows, array.base(x), filters).reshape(w.shape)

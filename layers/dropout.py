@@ -38,8 +38,9 @@ def forward(
 
 
 def backward(mask: Array, dy: Array) -> Array:
-    """dx, from the mask that forward returned and dy."""
-    xp = array.module_of(mask, dy)
+    """dx, from the mask that forward returned and dy. Raises ValueError where the two differ in shape or dtype."""
+    array.check_floats("dropout", mask=mask, dy=dy)
+    xp, dy = array.module_of(mask, dy), array.derivative("dropout", dy, mask.shape)
     return xp.multiply(mask, dy, out=xp.empty_like(dy))
 
 

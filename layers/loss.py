@@ -82,19 +82,20 @@ def backward(
     top_k: int = 5,
     normalise: bool = False,
 ) -> Array:
-    """dx, of x's shape and dtype; 0 for the losses that count errors, the only ones to read threshold and top_k.
+    """dx (H, W, C, N), of x's dtype; 0 for the losses that count errors, the only ones to read threshold and top_k.
 
-    Raises ValueError as forward does, but for top_k.
+    Raises ValueError as forward does, but for top_k, and where dy is not one number.
     """
     xp, rule = array.module_of(x, c), formula(loss)
     scores, c, weights = labels.prepare(x, c, rule.of_attributes, instance_weights)
+    dy = array.derivative("loss", xp.asarray(dy, x.dtype), (1, 1, 1, 1)).reshape(())
     h, w, k, n = array.four_d(x).shape
     divisor = n if normalise else 1
     slope = rule.slope(scores, c) if rule.slope else xp.zeros_like(scores)
-    slope *= weights * (xp.asarray(dy, x.dtype).reshape(()) / divisor)
+    slope *= weights * (dy / divisor)
     dx = array.empty(xp, (h, w, k, n), x.dtype)
     dx.transpose(2, 3, 0, 1)[...] = slope.reshape(k, n, h, w)
-    return dx.reshape(x.shape)
+    return dx
 
 
 def formula(name: str) -> Formula:

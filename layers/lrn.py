@@ -30,10 +30,11 @@ def forward(x: Array, *, param: Sequence[float] = (5, 1, 0.0001 / 5, 0.75)) -> A
 
 
 def backward(x: Array, dy: Array, *, param: Sequence[float] = (5, 1, 0.0001 / 5, 0.75)) -> Array:
-    """dx. Raises ValueError as forward does."""
+    """dx. Raises ValueError as forward does, and where dy has not y's shape."""
     array.check_floats("LRN", x=x, dy=dy)
     n, kappa, alpha, beta = _checked(param)
-    x, dy = array.base(array.four_d(x)), array.base(array.four_d(dy))
+    x = array.four_d(x)
+    x, dy = array.base(x), array.base(array.derivative("LRN", dy, x.shape))
     xp, dx = array.module_of(x, dy), array.module_of(x).empty_like(x)
 
     def piece(x: Array, dy: Array, dx: Array) -> None:

@@ -23,10 +23,11 @@ def forward(x: Array, *, param: Sequence[float] = (1, 0.5)) -> Array:
 
 
 def backward(x: Array, dy: Array, *, param: Sequence[float] = (1, 0.5)) -> Array:
-    """dx. Raises ValueError as forward does."""
+    """dx. Raises ValueError as forward does, and where dy has not y's shape."""
     array.check_floats("noffset", x=x, dy=dy)
     alpha, beta = _checked(param)
-    x, dy = array.base(array.four_d(x)), array.base(array.four_d(dy))
+    x = array.four_d(x)
+    x, dy = array.base(x), array.base(array.derivative("noffset", dy, x.shape))
     slope = 2 * alpha * beta * array.power(_size(x), beta - 1) * dy.sum(axis=3, keepdims=True)
     return (dy - x * slope).transpose(1, 2, 3, 0)
 

@@ -43,10 +43,10 @@ def backward(
     spatial: bool = False,
     norms: Array | None = None,
 ) -> Array:
-    """dx. Raises ValueError as forward does."""
+    """dx. Raises ValueError as forward does, and where dy has not y's shape."""
     array.check_floats("normalizelp", x=x, dy=dy)
+    dy = array.base(array.derivative("normalizelp", dy, array.four_d(x).shape))
     x, norms, axes, exponent = _prepare(x, p, epsilon, dimensions, spatial, norms)
-    dy = array.base(array.four_d(dy))
     total = (dy * x).sum(axis=axes, keepdims=True, dtype=np.float64).astype(x.dtype)
     return (dy / norms - total / norms ** (exponent + 1) * x ** (exponent - 1)).transpose(1, 2, 3, 0)
 

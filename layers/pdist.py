@@ -13,7 +13,6 @@ Backward  with S = sum over the channels of |d|^p
 Source    vl_nnpdist.m, +dagnn/PDist.m of 1.0-beta25 and of master (no_root and epsilon)
 """
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,12 +61,9 @@ def backward(
     """dx (H, W, C, N) and dx0, in x0's shape. Raises ValueError as forward does, and where dy has not y's shape."""
     d, weights = _prepare(x, x0, p, instance_weights)
     xp = array.module_of(d)
-    dy = xp.asarray(dy, d.dtype)
-    size = (1, 1, 1, 1) if aggregate else (*d.shape[:3], 1)
-    if dy.size != math.prod(size):
-        h, w, n = d.shape[1], d.shape[2], d.shape[0]
-        raise ValueError(f"pdist: dy has shape {dy.shape}; {'one number' if aggregate else (h, w, 1, n)} is right")
-    factor = dy.reshape(size) if aggregate else array.base(array.four_d(dy))
+    n, h, w, _ = d.shape
+    size = (1, 1, 1, 1) if aggregate else (h, w, 1, n)
+    factor = array.base(array.derivative("pdist", xp.asarray(dy, d.dtype), size))
     if weights is not None:
         factor = factor * weights
     if p == 1:

@@ -48,11 +48,9 @@ def backward(
     """dx, shaped like x. Raises ValueError as forward does, and where dy has not y's shape."""
     array.module_of(x, dy)
     array.check_floats("pool", x=x, dy=dy)
-    x, dy = array.four_d(x), array.four_d(dy)
+    x = array.four_d(x)
     rows, columns = _lines(x.shape, pool, stride, pad, method)
-    size = (rows.positions, columns.positions, *x.shape[2:])
-    if dy.shape != size:
-        raise ValueError(f"pool: dy has shape {dy.shape}; y's shape {size} is right")
+    dy = array.derivative("pool", dy, (rows.positions, columns.positions, *x.shape[2:]))
     pixels, dy = array.base(x), array.base(dy)
     dx = array.module_of(dy).empty(pixels.shape, dy.dtype)
     for part in _parts(pixels):

@@ -17,7 +17,7 @@ from .array import Array
 def forward(x: Array, *, leak: float = 0.0) -> Array:
     """y, shaped like x. Raises ValueError unless x is float32 or float64."""
     array.check_floats("relu", x=x)
-    xp = array.module_of(x)
+    xp, x = array.module_of(x), array.four_d(x)
     y = xp.maximum(x, 0, out=xp.empty_like(x))  # out: in x's memory order, which CuPy alone would not keep
     if leak != 0:
         below = xp.minimum(x, 0)
@@ -27,9 +27,10 @@ def forward(x: Array, *, leak: float = 0.0) -> Array:
 
 
 def backward(x: Array, dy: Array, *, leak: float = 0.0) -> Array:
-    """dx, from x (or from y where leak >= 0) and dy. Raises ValueError as forward does."""
+    """dx, from x (or from y where leak >= 0) and dy. Raises ValueError as forward does, and where dy has not y's shape."""
     array.check_floats("relu", x=x, dy=dy)
-    xp = array.module_of(x, dy)
+    xp, x = array.module_of(x, dy), array.four_d(x)
+    dy = array.derivative("relu", dy, x.shape)
     slope = xp.greater(x, 0, out=xp.empty_like(dy))
     if leak != 0:
         slope *= 1 - float(leak)

@@ -48,13 +48,11 @@ def backward(
     """dx, shaped like x. Raises ValueError as forward does, and where dy has not y's shape."""
     array.module_of(x, rois, dy)
     array.check_floats("roipool", x=x, dy=dy)
-    x, dy = array.base(array.four_d(x)), array.base(array.four_d(dy))
+    x = array.base(array.four_d(x))
     bins = _Bins.of(x, rois, method, subdivisions, transform)
     xp, (_, h, w, c) = bins.xp, x.shape
-    if dy.shape != (*bins.shape, c):
-        came, right = ((*shape[1:], shape[0]) for shape in (dy.shape, (*bins.shape, c)))
-        raise ValueError(f"roipool: dy has shape {came}; y's shape {right} is right")
-    dy = dy.reshape(-1, c)
+    regions, *bin_size = bins.shape
+    dy = array.base(array.derivative("roipool", dy, (*bin_size, c, regions))).reshape(-1, c)
     if method == "avg":
         dx = xp.ascontiguousarray(bins.averaging(x).T.dot(dy))
     else:

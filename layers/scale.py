@@ -27,10 +27,13 @@ def forward(x: Array, multiplier: Array, bias: Array | None = None) -> Array:
 
 
 def backward(x: Array, multiplier: Array, bias: Array | None, dy: Array) -> tuple[Array, Array, Array | None]:
-    """dx, dmultiplier, dbias (None without a bias), in the shapes of what they belong to. Raises ValueError as forward does."""
+    """dx, dmultiplier, dbias (None without a bias), in the shapes of what they belong to.
+
+    Raises ValueError as forward does, and where dy has not y's shape.
+    """
     array.check_floats("scale", x=x, dy=dy)
     pixels, factor, offset = _prepare(x, multiplier, bias)
-    dy = array.base(array.four_d(dy))
+    dy = array.base(array.derivative("scale", dy, array.four_d(x).shape))
     dmultiplier = _summed(dy * pixels, factor).reshape(multiplier.shape)
     dbias = None if bias is None else _summed(dy, offset).reshape(bias.shape)
     return (dy * factor).transpose(1, 2, 3, 0), dmultiplier, dbias

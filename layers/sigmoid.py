@@ -15,16 +15,17 @@ from .array import Array
 def forward(x: Array) -> Array:
     """y, shaped like x, in 0 .. 1. Raises ValueError unless x is float32 or float64."""
     array.check_floats("sigmoid", x=x)
-    xp = array.module_of(x)
+    xp, x = array.module_of(x), array.four_d(x)
     e = xp.exp(-xp.abs(x))  # never overflows, whatever the sign of x
     above = xp.where(x >= 0, 1, e)
     return xp.divide(above, 1 + e, out=xp.empty_like(x))  # out: in x's memory order, which CuPy alone would not keep
 
 
 def backward(x: Array, dy: Array) -> Array:
-    """dx, from x and dy. Raises ValueError as forward does."""
+    """dx, from x and dy. Raises ValueError as forward does, and where dy has not y's shape."""
     array.check_floats("sigmoid", x=x, dy=dy)
     dx = forward(x)
+    dy = array.derivative("sigmoid", dy, dx.shape)
     dx *= 1 - dx
     dx *= dy
     return dx

@@ -25,11 +25,12 @@ def forward(x: Array, x0: Array, weights: Array, *, sigma: float = 1.0) -> Array
 
 
 def backward(x: Array, x0: Array, weights: Array, dy: Array | float = 1.0, *, sigma: float = 1.0) -> Array:
-    """dx (H, W, C, N). Raises ValueError as forward does."""
+    """dx (H, W, C, N). Raises ValueError as forward does, and where dy is not one number."""
     d, v, limit = _prepare(x, x0, weights, sigma)
     xp = array.module_of(d)
     slope = xp.where(abs(d) > limit, xp.sign(d), d / limit)
-    slope *= v * xp.asarray(dy, x.dtype).reshape(())
+    dy = array.derivative("smoothl1", xp.asarray(dy, x.dtype), (1, 1, 1, 1))
+    slope *= v * dy
     return slope.transpose(1, 2, 3, 0)
 
 

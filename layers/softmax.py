@@ -24,9 +24,10 @@ def forward(x: Array) -> Array:
 
 
 def backward(x: Array, dy: Array) -> Array:
-    """dx, from x and dy. Raises ValueError as forward does."""
+    """dx, from x and dy. Raises ValueError as forward does, and where dy has not y's shape."""
     array.check_floats("softmax", x=x, dy=dy)
-    y, dy = forward(x), array.four_d(dy)
+    y = forward(x)
+    dy = array.derivative("softmax", dy, y.shape)
     return array.module_of(y).multiply(y, dy - (dy * y).sum(axis=2, keepdims=True), out=y)
 
 

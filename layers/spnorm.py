@@ -25,10 +25,11 @@ def forward(x: Array, *, param: Sequence[float] = (2, 2, 10, 2)) -> Array:
 
 
 def backward(x: Array, dy: Array, *, param: Sequence[float] = (2, 2, 10, 2)) -> Array:
-    """dx. Raises ValueError as forward does."""
+    """dx. Raises ValueError as forward does, and where dy has not y's shape."""
     array.check_floats("spnorm", x=x, dy=dy)
     options, alpha, beta = _checked(param)
-    x, dy = array.base(array.four_d(x)), array.base(array.four_d(dy))
+    x = array.four_d(x)
+    x, dy = array.base(x), array.base(array.derivative("spnorm", dy, x.shape))
     size = _size(x, alpha, options)
     dx = dy * array.power(size, -beta)
     dmean = (dx * x / size).transpose(1, 2, 3, 0)

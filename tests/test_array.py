@@ -68,3 +68,12 @@ def test_what_may_be_repeated_has_the_size_or_1_in_places():
             ValueError, match=r"it has shape \(.*\); \(3, 4, 5, 2\), each of the sizes may be 1, is right"
         ):
             array.check_repeats("it", np.ones(shape), (3, 4, 5, 2))
+
+
+def test_a_derivative_has_the_size_of_y_and_sizes_of_1_at_the_end_may_be_missing(xp):
+    assert array.derivative("relu", xp.ones((3, 2)), (3, 2, 1, 1)).shape == (3, 2, 1, 1)
+    assert array.derivative("loss", xp.ones(()), (1, 1, 1, 1)).shape == (1, 1, 1, 1)
+    with pytest.raises(ValueError, match=r"relu: dy has shape \(3, 2, 1, 1\); y's shape \(3, 2, 4, 1\) is right"):
+        array.derivative("relu", xp.ones((3, 2)), (3, 2, 4, 1))
+    with pytest.raises(ValueError, match=r"loss: dy has shape \(2, 1, 1, 1\); one number is right"):
+        array.derivative("loss", xp.ones(2), (1, 1, 1, 1))

@@ -123,7 +123,7 @@ def test_dtype_and_shape_in_are_dtype_and_shape_out_and_no_argument_is_written_t
 
 def test_a_batch_of_one_may_come_without_its_last_dimension(xp, rng):
     x, c = scores(xp, rng), labels(xp, rng)
-    assert loss.backward(x[..., 0], c[:, :, 0, 0]).shape == (3, 4, 5)
+    assert loss.backward(x[..., 0], c[:, :, 0, 0]).shape == (3, 4, 5, 1)
     assert loss.forward(x[..., 0], c[:, :, 0, 0]) == loss.forward(x[..., :1], c[..., :1])
 
 

@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_refused(rng):
             lambda: pdist.forward(x, x0, 2, instance_weights=x),
             r"instance_weights has shape .*; \(3, 4, 1, 2\), each of the sizes",
         ),
-        (lambda: pdist.backward(x, x0, 2, v[:2]), r"dy has shape \(2, 4, 1, 2\); \(3, 4, 1, 2\) is right"),
+        (lambda: pdist.backward(x, x0, 2, v[:2]), r"dy has shape \(2, 4, 1, 2\); y's shape \(3, 4, 1, 2\) is right"),
         (lambda: pdist.backward(x, x0, 2, v, aggregate=True), r"dy has shape \(3, 4, 1, 2\); one number is right"),
     ]:
         with pytest.raises(ValueError, match=f"pdist: {message}"):

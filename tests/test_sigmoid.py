@@ -25,8 +25,8 @@ def test_backward_is_the_slope_of_forward(xp, rng):
 @pytest.mark.filterwarnings("error")
 def test_values_far_from_zero_saturate_without_overflow(xp):
     x = xp.asarray([[-1e4, -200.0, 0.0, 200.0, 1e4]], np.float32)
-    assert sigmoid.forward(x).tolist() == [[0, 0, 0.5, 1, 1]]
-    assert sigmoid.backward(x, xp.ones_like(x)).tolist() == [[0, 0, 0.25, 0, 0]]
+    assert sigmoid.forward(x).ravel().tolist() == [0, 0, 0.5, 1, 1]
+    assert sigmoid.backward(x, xp.ones_like(x)).ravel().tolist() == [0, 0, 0.25, 0, 0]
 
 
 def test_bytes_and_mixed_precisions_are_refused():
