@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from . import array
+
 Axis = tuple[float, float, float]  # size, stride and offset in one direction
 Length = TypeVar("Length", int, float)
 Numbers = int | float | Sequence[float] | Any  # a number, or a list, tuple or array of them
@@ -97,8 +99,20 @@ def positive_pair(values: Numbers, who: str) -> tuple[int, int]:
     return numbers
 
 
+def finite(values: Numbers, who: str) -> np.ndarray:
+    """Numbers as an array of float64. Raises ValueError, naming `who`, where they are none or not finite."""
+    try:
+        found = np.asarray(array.to_numpy(values) if hasattr(values, "dtype") else values, float)
+    except (TypeError, ValueError):
+        found = np.array(nan)
+    if not np.isfinite(found).all():
+        came = repr(values) if found.size < 10 else f"an array of shape {found.shape} with NaN or infinity in it"
+        raise ValueError(f"{who}: it is {came}; finite numbers are right")
+    return found
+
+
 def _whole(values: Numbers, who: str) -> tuple[int, ...]:
-    flat = np.ravel(values).tolist()
+    flat = finite(values, who).ravel().tolist()
     whole = tuple(int(v) for v in flat)
     if any(w != v for w, v in zip(whole, flat, strict=True)):
         raise ValueError(f"{who}: it is {flat}; whole numbers are right")

@@ -27,6 +27,17 @@ def test_one_or_two_numbers_make_a_stride():
         geometry.pair([1, 2, 3], "stride")
 
 
+@pytest.mark.parametrize("values", ["wide", math.nan, math.inf, None, [1, None]])
+def test_what_is_no_number_is_named(values):
+    with pytest.raises(ValueError, match=r"^stride: it is .*; finite numbers are right$"):
+        geometry.pair(values, "stride")
+
+
+def test_of_a_large_array_that_is_not_finite_the_shape_is_told():
+    with pytest.raises(ValueError, match=r"mean: it is an array of shape \(4, 4\) with NaN or infinity in it"):
+        geometry.finite(np.full((4, 4), np.nan), "mean")
+
+
 def test_windows_are_counted_as_floor_says():
     assert [geometry.slide(size, 3, 2, 0, 0, "x") for size in (3, 4, 5, 6, 7)] == [1, 1, 2, 2, 3]
     assert geometry.slide(7, geometry.extent(3, 2), 1, 1, 1, "x") == 5
