@@ -33,7 +33,7 @@ def forward(x: Array, grid: Array) -> Array:
 
 
 def backward(x: Array, grid: Array, dy: Array) -> tuple[Array, Array]:
-    """dx, shaped like x, and dgrid, shaped like grid. Raises ValueError as forward does, and where dy has not y's shape."""
+    """dx (H, W, C, N) and dgrid (2, Ho, Wo, No). Raises ValueError as forward does, and where dy has not y's shape."""
     samples = _Samples.of(x, grid, dy)
     xp, (no, ho, wo) = samples.xp, samples.shape
     x = array.base(array.four_d(x))
@@ -50,7 +50,7 @@ def backward(x: Array, grid: Array, dy: Array) -> tuple[Array, Array]:
     dgrid = array.empty(xp, (2, ho, wo, no), x.dtype)
     dgrid[0] = _as_plane(((h - 1) / 2) * ((1 - b) * (s3 - s1) + b * (s4 - s2)), samples.shape)
     dgrid[1] = _as_plane(((w - 1) / 2) * ((1 - a) * (s2 - s1) + a * (s4 - s3)), samples.shape)
-    return dx.transpose(1, 2, 3, 0), dgrid.reshape(grid.shape)
+    return dx.transpose(1, 2, 3, 0), dgrid
 
 
 def _as_plane(values: Array, shape: tuple[int, int, int]) -> Array:

@@ -45,7 +45,7 @@ def forward(x: Array, rois: Array, *, method: str = "max", subdivisions: Numbers
 def backward(
     x: Array, rois: Array, dy: Array, *, method: str = "max", subdivisions: Numbers = (1, 1), transform: Any = 1
 ) -> Array:
-    """dx, shaped like x. Raises ValueError as forward does, and where dy has not y's shape."""
+    """dx (H, W, C, N). Raises ValueError as forward does, and where dy has not y's shape."""
     array.module_of(x, rois, dy)
     array.check_floats("roipool", x=x, dy=dy)
     x = array.base(array.four_d(x))
@@ -184,9 +184,9 @@ def _doubled(tables: Tables, join: Callable[[Tables, Tables], Tables], axis: int
 def affine(transform: Any) -> np.ndarray:
     """The 2 x 3 matrix of a transform; six numbers in a row are one column by column, as MATLAB keeps it.
 
-    Raises ValueError where it is not one, two or 2 x 3 numbers.
+    Raises ValueError where it is not one, two or 2 x 3 finite numbers.
     """
-    t = np.asarray(transform, float)
+    t = geometry.finite(transform, "roipool: transform")
     if t.size in (1, 2):
         tu, tv = np.broadcast_to(t.ravel(), 2)
         return np.array([[tu, 0, 1 - tu], [0, tv, 1 - tv]])
@@ -210,7 +210,7 @@ def _cut(xp: ModuleType, first: Array, last: Array, parts: int, size: int) -> tu
         xp.clip(first + edge, 0, size).astype(int)
         for edge in (xp.floor(xp.arange(parts) * length / parts), xp.ceil(xp.arange(1, parts + 1) * length / parts))
     )
-    return begin, xp.maximum(end - begin, 0)
+    return begin, end - begin
 
 
 @dataclass

@@ -1,5 +1,7 @@
 """dagnet.layers.bilinearsampler: where samples fall, borders, several grids an image; against loops and slopes."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -113,9 +115,10 @@ def test_any_memory_order_is_accepted_and_the_common_one_comes_back_in_the_same_
 def test_a_position_that_is_no_number_makes_a_sample_that_is_none_so_that_training_can_stop(xp, rng):
     x, g = (xp.asarray(a) for a in operands(rng, (5, 6, 3, 1), (2, 2, 1)))
     g[0, 1, 1, 0], g[1, 0, 0, 0] = np.nan, 1e30
-    y = bilinearsampler.forward(x, g)
+    with warnings.catch_warnings(action="error"):
+        y = bilinearsampler.forward(x, g)
+        bilinearsampler.backward(x, g, xp.ones(y.shape))
     assert xp.isnan(y[1, 1]).all() and not y[0, 0].any() and xp.isfinite(y[:, 0]).all()
-    bilinearsampler.backward(x, g, xp.ones(y.shape))
 
 
 def test_no_images_make_no_samples_and_empty_derivatives(xp):
@@ -142,6 +145,16 @@ def test_a_derivative_of_another_shape_and_mixed_precisions_are_refused():
         bilinearsampler.backward(x, g, np.zeros((4, 3, 3, 1)))
     with pytest.raises(ValueError, match="bilinearsampler: x is float64, grid is float32"):
         bilinearsampler.forward(x, g.astype(np.float32))
+    with pytest.raises(ValueError, match="bilinearsampler: x is float64, grid is float64, dy is float32"):
+        bilinearsampler.backward(x, g, np.zeros((4, 3, 3, 2), np.float32))
+
+
+def test_sizes_of_1_at_the_end_may_be_missing(xp, rng):
+    x, g = (xp.asarray(a) for a in operands(rng, (5, 6, 1, 1), (4, 3, 1)))
+    dy = xp.asarray(rng.standard_normal((4, 3, 1, 1)))
+    assert (bilinearsampler.forward(x[:, :, 0, 0], g[..., 0]) == bilinearsampler.forward(x, g)).all()
+    short, whole = bilinearsampler.backward(x[:, :, 0, 0], g[..., 0], dy[:, :, 0, 0]), bilinearsampler.backward(x, g, dy)
+    assert all(a.shape == b.shape and (a == b).all() for a, b in zip(short, whole, strict=True))
 
 
 def test_the_blocks_output_has_the_grids_size_and_number_and_xs_channels():

@@ -79,6 +79,8 @@ def test_halves_are_rounded_away_from_zero(xp):
     x = xp.arange(1.0, 7.0).reshape(1, 6, 1, 1)
     regions = xp.asarray([[1, 2.5, 1, 2.5, 1], [1, 3.5, 1, 3.5, 1], [1, -0.5, 1, -0.5, 1]]).T
     assert roipool.forward(x, regions).ravel().tolist() == [3, 4, 0]  # the last one is pixel -1
+    halves = xp.asarray([[1.0], [-0.5], [1], [2.5], [1]])  # pixels -1 .. 3 as MATLAB counts, and not 0 .. 3
+    assert roipool.forward(x, halves, subdivisions=(1, 5)).ravel().tolist() == [0, 0, 1, 2, 3]
 
 
 @every_method
@@ -145,8 +147,11 @@ def test_a_matrix_comes_back_from_a_file_as_it_was():
         ({"transform": [1, 2, 3]}, r"roipool: transform has shape \(3,\)"),
         ({"rois": np.ones((4, 2))}, r"roipool: rois has shape \(4, 2\); \(5, K\)"),
         ({"rois": ROIS * 2}, "each region must name an image from 1 to 2 and four finite corners"),
-        ({"rois": ROIS * np.nan}, "each region must name an image from 1 to 2 and four finite corners"),
-        ({"rois": ROIS + 0.5}, "each region must name an image from 1 to 2 and four finite corners"),
+        ({"rois": ROIS * np.array([[0, 1, 1, 1, 1]]).T}, "each region must name an image from 1 to 2 and four finite"),
+        ({"rois": ROIS * np.array([[1, 1, 1, np.inf, 1]]).T}, "each region must name an image from 1 to 2 and four"),
+        ({"rois": np.array([[1.5, 1, 1, 2, 2]]).T}, "each region must name an image from 1 to 2 and four finite"),
+        ({"transform": np.nan}, "roipool: transform: it is nan; finite numbers are right"),
+        ({"transform": "half"}, "roipool: transform: it is 'half'; finite numbers are right"),
     ],
 )
 def test_what_does_not_fit_is_refused(options, message):
