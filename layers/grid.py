@@ -27,35 +27,34 @@ MAPS = {
 
 def forward(a: Array, size: tuple[int, int]) -> Array:
     """The grids (2, Ho, Wo, N), size being (Ho, Wo). Raises ValueError where a has not 6 or 3 numbers an image."""
-    xp, numbers, to_affine = _checked(a, size)
-    grid = array.empty(xp, (2, *size, len(numbers)), a.dtype)
-    grid.transpose(3, 0, 1, 2).reshape(len(numbers), -1)[...] = numbers @ (to_affine @ _places(xp, size, a.dtype))
-    return grid
+    xp, size, numbers, to_affine = _checked(a, size)
+    grid = numbers @ (to_affine @ _places(xp, size, a.dtype))
+    return grid.reshape(len(numbers), 2, *size).transpose(1, 2, 3, 0)
 
 
 def backward(a: Array, size: tuple[int, int], dgrid: Array) -> Array:
     """da, shaped like a. Raises ValueError as forward does, and where dgrid has not the grids' shape."""
     array.module_of(a, dgrid)
     array.check_floats("grid", a=a, dgrid=dgrid)
-    xp, numbers, to_affine = _checked(a, size)
+    xp, size, numbers, to_affine = _checked(a, size)
     dgrid = array.four_d(dgrid)
     if dgrid.shape != (2, *size, len(numbers)):
         raise ValueError(f"grid: dgrid has shape {dgrid.shape}; the grids' {(2, *size, len(numbers))} is right")
-    da = array.base(dgrid).reshape(len(numbers), -1) @ (to_affine @ _places(xp, size, a.dtype)).T
+    places = to_affine @ _places(xp, size, a.dtype)
+    da = array.base(dgrid).reshape(len(numbers), places.shape[1]) @ places.T
     return da.T.reshape(a.shape)
 
 
-def _checked(a: Array, size: tuple[int, int]) -> tuple[ModuleType, Array, Array]:
-    """The array module, a as (N, its numbers), and the matrix that makes affine maps of these."""
+def _checked(a: Array, size: geometry.Numbers) -> tuple[ModuleType, tuple[int, int], Array, Array]:
+    """The array module, (Ho, Wo), a as (N, its numbers), and the matrix that makes affine maps of these."""
     array.check_floats("grid", a=a)
     shape = array.four_d(a).shape
     if shape[:2] != (1, 1) or shape[2] not in MAPS:
         raise ValueError(
             f"grid: a has shape {shape}; (1, 1, 6, N) for affine maps or (1, 1, 3, N) for scalings is right"
         )
-    geometry.positive_pair(size, "grid: Ho and Wo")
-    xp = array.module_of(a)
-    return xp, a.reshape(shape[2], shape[3]).T, xp.asarray(MAPS[shape[2]], a.dtype)
+    xp, size = array.module_of(a), geometry.positive_pair(size, "grid: Ho and Wo")
+    return xp, size, a.reshape(shape[2:]).T, xp.asarray(MAPS[shape[2]], a.dtype)
 
 
 def _places(xp: ModuleType, size: tuple[int, int], dtype: Any) -> Array:
