@@ -152,6 +152,31 @@ def test_anisotropies_and_sizes_keep_to_their_ranges_and_fill_them():
     assert top.min() > -0.1 and left.min() > -0.1 and (top + height).max() < 60.1 and (left + width).max() < 90.1
 
 
+def test_however_small_a_crop_it_holds_a_pixel_and_an_image_may_be_one(photo):
+    crop = one(photo[:17], resize=4, crop_size=1e-9, interpolation="box")
+    assert (crop == photo[8, 12]).all()
+    everything = {"resize": (3, 4), "crop_size": (0.1, 1), "crop_location": "random", "flip": True, "contrast": 1}
+    assert np.allclose(one(photo[:1, :1], **everything), photo[0, 0])
+
+
+def test_all_that_is_random_is_drawn_by_itself(photo):
+    def drawn(measure, **options):
+        return [measure(image) for image in imreadjpeg([png(photo)] * 400, seed=8, **options)]
+
+    crop = {"crop_size": 0.5, "crop_location": "random", "resize": (9, 12)}
+    places = {photo[i : i + 9, j : j + 12].tobytes(): (i, j) for i in range(10) for j in range(14)}
+    found = [places[image.astype(np.uint8).tobytes()] for image in imreadjpeg([png(photo)] * 400, seed=8, **crop)]
+    away = photo - photo.mean(axis=2, keepdims=True)
+    draws = [
+        *np.transpose(found),
+        drawn(lambda image: float((image == photo).all()), flip=True),
+        drawn(lambda image: image[:, :, 0].std(), contrast=1),
+        drawn(lambda image: (image - image.mean(axis=2, keepdims=True)).ravel() @ away.ravel(), saturation=1),
+        *np.transpose(drawn(lambda image: image[0, 0] - photo[0, 0], brightness=1)),
+    ]
+    assert np.abs(np.corrcoef(draws) - np.eye(len(draws))).max() < 0.2
+
+
 # Flip
 
 
@@ -223,6 +248,8 @@ def test_an_average_is_a_number_a_colour_or_an_image_of_the_outputs_size(photo, 
     assert (one(photo, subtract_average=np.float32([[1], [2], [3]])) == photo - np.float32([1, 2, 3])).all()
     assert (one(photo, subtract_average=4) == photo - np.float32(4)).all()
     assert (one(photo[:, :, 0], subtract_average=[1, 2, 3])[:, :, 0] == photo[:, :, 0] - np.float32(1)).all()
+    grey = average[:, :, 0]  # as MATLAB holds (H, W, 1)
+    assert (one(photo[:, :, 0], subtract_average=grey)[:, :, 0] == photo[:, :, 0] - grey).all()
 
 
 def test_the_order_is_crop_resize_flip_shift_contrast_saturation(photo):
@@ -308,6 +335,8 @@ def test_files_that_are_missing_damaged_or_empty_are_named(photo, tmp_path):
             imreadjpeg([good, file], num_threads=2)
     with pytest.raises(FileNotFoundError, match=r"gone\.jpg: there is no such file"):
         imreadjpeg([good, tmp_path / "gone.jpg"])
+    with pytest.raises(ValueError, match="None stands for a file; a path, or the bytes of a file, is right"):
+        imreadjpeg([good, None])
 
 
 @pytest.mark.parametrize(
@@ -325,10 +354,22 @@ def test_files_that_are_missing_damaged_or_empty_are_named(photo, tmp_path):
         ({"subtract_average": np.zeros((1, 1, 2))}, "imreadjpeg: subtract_average is"),
         ({"subtract_average": np.zeros((4, 4, 3))}, r"subtract_average has shape \(4, 4, 3\) and <.* bytes> comes out"),
         ({"brightness": [1, 2, 3]}, "imreadjpeg: brightness is"),
-        ({"contrast": 2}, "imreadjpeg: contrast is 2; 0 to 1 is right"),
+        ({"brightness": np.nan}, "imreadjpeg: brightness: it is nan; finite numbers are right"),
+        ({"brightness": np.ones((3, 1))}, r"imreadjpeg: brightness is an array of shape \(3, 1\); one number or 3 x 3"),
+        ({"subtract_average": None}, "imreadjpeg: subtract_average: it is None; finite numbers are right"),
+        (
+            {"subtract_average": np.ones((4, 4, 3, 1))},
+            r"subtract_average is an array of shape \(4, 4, 3, 1\); one number",
+        ),
+        ({"resize": "small"}, "imreadjpeg: resize: it is 'small'; finite numbers are right"),
+        ({"seed": -1}, "imreadjpeg: seed is -1; a whole number from 0 on, or a generator, is right"),
+        ({"contrast": 2}, "imreadjpeg: contrast is 2; a number from 0 to 1 is right"),
+        ({"contrast": "much"}, "imreadjpeg: contrast: it is 'much'; finite numbers are right"),
+        ({"contrast": [0.1, 0.2]}, r"imreadjpeg: contrast is \[0.1, 0.2\]"),
         ({"saturation": -0.1}, "imreadjpeg: saturation is -0.1"),
         ({"interpolation": "nearest"}, "imreadjpeg: interpolation is 'nearest'; one of box, bilinear, bicubic"),
-        ({"num_threads": 0}, "imreadjpeg: num_threads is 0; at least 1 is right"),
+        ({"num_threads": 0}, "imreadjpeg: num_threads is 0; a whole number from 1 on is right"),
+        ({"num_threads": 1.5}, "imreadjpeg: num_threads is 1.5"),
     ],
 )
 def test_options_that_are_not_right_are_refused(photo, options, message):

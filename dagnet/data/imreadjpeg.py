@@ -33,6 +33,7 @@ from dagnet.data import images, resampling
 from dagnet.layers import array, geometry
 
 Source = Path | str | bytes
+NUMBERS = ("crop_size", "crop_anisotropy", "subtract_average", "brightness", "contrast", "saturation")
 
 
 def imreadjpeg(
@@ -52,10 +53,15 @@ def imreadjpeg(
     Raises FileNotFoundError, or ValueError for a file that is damaged (with its name) or an option that is not right.
     """
     steps = Recipe(**recipe)
-    if num_threads < 1:
-        raise ValueError(f"imreadjpeg: num_threads is {num_threads}; at least 1 is right")
+    if not isinstance(num_threads, int | np.integer) or num_threads < 1:
+        raise ValueError(f"imreadjpeg: num_threads is {num_threads!r}; a whole number from 1 on is right")
     sources = [files] if isinstance(files, Source) else list(files)
-    streams = np.random.default_rng(seed).spawn(len(sources))
+    if strangers := [source for source in sources if not isinstance(source, Source)]:
+        raise ValueError(f"imreadjpeg: {strangers[0]!r} stands for a file; a path, or the bytes of a file, is right")
+    try:
+        streams = np.random.default_rng(seed).spawn(len(sources))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"imreadjpeg: seed is {seed!r}; a whole number from 0 on, or a generator, is right") from error
     with ThreadPoolExecutor(num_threads) as pool:
         read = list(pool.map(lambda source, rng: steps.follow(source, rng, spread=pack), sources, streams))
     return _packed(read, sources) if pack else read
@@ -78,7 +84,7 @@ class Recipe:
     crop_anisotropy   a number or a range (min, max); above 1 the crop is wider than the output's shape, 0 stretches
     crop_location     "center" or "random"
     flip              whether to flip at random
-    subtract_average  one number, one a channel, or an image of the output's size
+    subtract_average  one number, one a channel, or an image of the output's size, (H, W) for grey ones
     brightness        B: 3 x 3, or a number, which stands for that times the unit matrix
     contrast          C, and saturation S, both from 0 to 1
     interpolation     "box", "bilinear", "bicubic", "lanczos2" or "lanczos3"
@@ -99,10 +105,12 @@ class Recipe:
         if self.resize is not None:
             geometry.positive_pair(self.resize, "imreadjpeg: resize")
             self.resize = [int(side) for side in np.ravel(self.resize)]
-        self.crop_size, self.crop_anisotropy = _range(self.crop_size), _range(self.crop_anisotropy)
-        average, matrix = np.asarray(self.subtract_average, np.float32), np.asarray(self.brightness, float)
-        low, high = self.crop_size
-        least, most = self.crop_anisotropy
+        given = {name: geometry.finite(getattr(self, name), f"imreadjpeg: {name}") for name in NUMBERS}
+        average, matrix = given["subtract_average"].astype(np.float32), given["brightness"]
+        if average.ndim == 2 and average.size > 3:
+            average = average[:, :, None]
+        low, high = self.crop_size = _range(given["crop_size"])
+        least, most = self.crop_anisotropy = _range(given["crop_anisotropy"])
         for name, right, rule in (
             ("crop_size", 0 < low <= high <= 1, "above 0 and at most 1, (min, max) or one number,"),
             ("crop_anisotropy", 0 < least <= most < math.inf or least == most == 0, "(min, max), one number, or 0,"),
@@ -113,14 +121,16 @@ class Recipe:
                 "one number, three, or an image",
             ),
             ("brightness", matrix.shape == (3, 3) or matrix.size == 1, "one number or 3 x 3"),
-            ("contrast", 0 <= self.contrast <= 1, "0 to 1"),
-            ("saturation", 0 <= self.saturation <= 1, "0 to 1"),
+            *((name, _is_part(given[name]), "a number from 0 to 1") for name in ("contrast", "saturation")),
             ("interpolation", self.interpolation in resampling.KERNELS, "one of " + ", ".join(resampling.KERNELS)),
         ):
             if not right:
-                raise ValueError(f"imreadjpeg: {name} is {getattr(self, name)!r}; {rule} is right")
+                value = getattr(self, name)
+                came = f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+                raise ValueError(f"imreadjpeg: {name} is {came}; {rule} is right")
         self.subtract_average = average if average.size > 3 else np.resize(average, (1, 1, 3))
         self.brightness = matrix if matrix.size > 1 else matrix.item() * np.eye(3)
+        self.contrast, self.saturation = given["contrast"].item(), given["saturation"].item()
 
     def follow(self, source: Source, rng: np.random.Generator, spread: bool = False) -> np.ndarray:
         """The image (H, W, C) of one file; with `spread` a grey one has three channels."""
@@ -158,7 +168,7 @@ class Recipe:
         low, high = self.crop_size
         scale = min(side / want for side, want in zip(size, wanted, strict=True))
         scale *= math.sqrt(_between(extent, low**2, high**2))
-        return [min(max(math.floor(scale * want + 0.5), 1), side) for side, want in zip(size, wanted, strict=True)]
+        return [max(math.floor(scale * want + 0.5), 1) for want in wanted]
 
     def _recoloured(
         self, image: np.ndarray, normal: np.ndarray, contrast: float, saturation: float, source: Source
@@ -179,10 +189,13 @@ class Recipe:
         return image
 
 
-def _range(value: Any) -> tuple[float, float]:
+def _range(numbers: np.ndarray) -> tuple[float, float]:
     """A number as the range from it to itself, a pair as it is; anything else as a range that is none."""
-    numbers = np.ravel(value).astype(float).tolist()
-    return (numbers[0], numbers[-1]) if len(numbers) in (1, 2) else (math.nan, math.nan)
+    return (numbers.flat[0].item(), numbers.flat[-1].item()) if numbers.size in (1, 2) else (math.nan, math.nan)
+
+
+def _is_part(number: np.ndarray) -> bool:
+    return number.size == 1 and 0 <= number.item() <= 1
 
 
 def _between(draw: float, low: float, high: float) -> float:
