@@ -33,16 +33,13 @@ def forward(a: Array, size: tuple[int, int]) -> Array:
 
 
 def backward(a: Array, size: tuple[int, int], dgrid: Array) -> Array:
-    """da, shaped like a. Raises ValueError as forward does, and where dgrid has not the grids' shape."""
+    """da (1, 1, 6 or 3, N). Raises ValueError as forward does, and where dgrid has not the grids' shape."""
     array.module_of(a, dgrid)
     array.check_floats("grid", a=a, dgrid=dgrid)
     xp, size, numbers, to_affine = _checked(a, size)
-    dgrid = array.four_d(dgrid)
-    if dgrid.shape != (2, *size, len(numbers)):
-        raise ValueError(f"grid: dgrid has shape {dgrid.shape}; the grids' {(2, *size, len(numbers))} is right")
     places = to_affine @ _places(xp, size, a.dtype)
-    da = array.base(dgrid).reshape(len(numbers), places.shape[1]) @ places.T
-    return da.T.reshape(a.shape)
+    dgrid = array.base(array.derivative("grid", dgrid, (2, *size, len(numbers))))
+    return (dgrid.reshape(len(numbers), places.shape[1]) @ places.T)[None, None].transpose(0, 1, 3, 2)
 
 
 def _checked(a: Array, size: geometry.Numbers) -> tuple[ModuleType, tuple[int, int], Array, Array]:

@@ -153,7 +153,10 @@ def test_sizes_of_1_at_the_end_may_be_missing(xp, rng):
     x, g = (xp.asarray(a) for a in operands(rng, (5, 6, 1, 1), (4, 3, 1)))
     dy = xp.asarray(rng.standard_normal((4, 3, 1, 1)))
     assert (bilinearsampler.forward(x[:, :, 0, 0], g[..., 0]) == bilinearsampler.forward(x, g)).all()
-    short, whole = bilinearsampler.backward(x[:, :, 0, 0], g[..., 0], dy[:, :, 0, 0]), bilinearsampler.backward(x, g, dy)
+    short, whole = (
+        bilinearsampler.backward(x[:, :, 0, 0], g[..., 0], dy[:, :, 0, 0]),
+        bilinearsampler.backward(x, g, dy),
+    )
     assert all(a.shape == b.shape and (a == b).all() for a, b in zip(short, whole, strict=True))
 
 

@@ -78,14 +78,14 @@ def test_what_does_not_fit_is_refused():
         grid.forward(np.zeros((1, 1, 5, 1)), (3, 3))
     with pytest.raises(ValueError, match=r"grid: Ho and Wo: it is \[0, 0\]; at least 1 is right"):
         grid.AffineGridGenerator().forward([np.zeros((1, 1, 6, 1))], [])
-    with pytest.raises(ValueError, match=r"dgrid has shape \(2, 3, 3, 2\); the grids' \(2, 3, 3, 1\) is right"):
+    with pytest.raises(ValueError, match=r"grid: dy has shape \(2, 3, 3, 2\); y's shape \(2, 3, 3, 1\) is right"):
         grid.backward(np.zeros((1, 1, 6, 1)), (3, 3), np.zeros((2, 3, 3, 2)))
 
 
 def test_sizes_may_be_matlabs_doubles_and_maps_may_lack_their_n_or_be_none(xp, rng):
     a, dgrid = xp.asarray(rng.standard_normal((1, 1, 6))), xp.asarray(rng.standard_normal((2, 3, 4)))
     assert (grid.forward(a, (3.0, 4.0)) == grid.forward(a[..., None], (3, 4))).all()
-    assert grid.backward(a, (3.0, 4.0), dgrid).shape == (1, 1, 6)
+    assert grid.backward(a, (3.0, 4.0), dgrid).shape == (1, 1, 6, 1)
     none = xp.zeros((1, 1, 3, 0))
     assert grid.forward(none, (3, 4)).shape == (2, 3, 4, 0)
     assert grid.backward(none, (3, 4), xp.zeros((2, 3, 4, 0))).shape == none.shape
