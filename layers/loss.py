@@ -211,8 +211,7 @@ class Loss(block.Layer):
 
     def receptive_fields(self, inputs: int) -> list[geometry.ReceptiveField]:
         """One number sees everything: no field."""
-        nan = (float("nan"), float("nan"))
-        return [geometry.ReceptiveField(nan, nan, nan)] * inputs
+        return [geometry.UNKNOWN] * inputs
 
     def _options(self, x: Array, c: Array) -> dict[str, Any]:
         """The options of the function, which a subclass may let depend on the scores and labels."""

@@ -53,8 +53,9 @@ def _prepare(x: Array, multiplier: Array, bias: Array | None) -> tuple[Array, Ar
 def _summed(terms: Array, like: Array) -> Array:
     """The terms (N, H, W, C) summed over the axes along which `like` has size 1, in the memory order of what is seen."""
     axes = tuple(axis for axis, size in enumerate(like.shape) if size == 1)
-    total = terms.sum(axis=axes, keepdims=True, dtype=np.float64).astype(terms.dtype)
-    return total.transpose(1, 2, 3, 0)
+    if axes:
+        terms = terms.sum(axis=axes, keepdims=True, dtype=np.float64).astype(terms.dtype)
+    return terms.transpose(1, 2, 3, 0)
 
 
 @dataclass
