@@ -23,7 +23,7 @@ def refusal(tmp_path):
     def of(net, kind=ValueError, **options):
         settings = {"train": range(7), "val": [7, 8], "exp_dir": tmp_path / "run", "num_epochs": 1} | options
         with pytest.raises(kind) as refused:
-            trainer.train(net, untouched, **settings)
+            trainer.train(net, **{"get_batch": untouched} | settings)
         assert not hasattr(refused.value, "__notes__")  # no epoch was told of
         return str(refused.value)
 
@@ -43,6 +43,17 @@ def refusal(tmp_path):
         ({"random_seed": -1}, "random_seed: it is -1; a whole number from 0 on is right"),
         ({"learning_rate": []}, "learning_rate: it is []; a number from 0 on, or one for each epoch, is right"),
         ({"learning_rate": -1}, "learning_rate: it is -1; a number from 0 on, or one for each epoch, is right"),
+        ({"learning_rate": "low"}, "learning_rate: it is low; a number from 0 on, or one for each epoch, is right"),
+        ({"learning_rate": None}, "learning_rate: it is None; a number from 0 on, or one for each epoch, is right"),
+        ({"weight_decay": "none"}, "weight_decay: it is none; a number from 0 on is right"),
+        ({"get_batch": "images"}, "get_batch: it is 'images'; a function is right"),
+        ({"extract_stats": 3}, "extract_stats: it is 3; a function is right"),
+        ({"post_epoch": 3}, "post_epoch: it is 3; a function is right"),
+        ({"der_outputs": "objective"}, "der_outputs: it is 'objective'; a dict such as {'objective': 1} is right"),
+        (
+            {"der_outputs": {"objective": None}},
+            "der_outputs: the weight of 'objective': it is None; finite numbers are right",
+        ),
         ({"momentum": 1.5}, "momentum: it is 1.5; a number from 0 on and below 1 is right"),
         ({"momentum": -1}, "momentum: it is -1; a number from 0 on and below 1 is right"),
         ({"momentum": np.nan}, "momentum: it is nan; a number from 0 on and below 1 is right"),

@@ -89,6 +89,12 @@ def test_a_validation_loss_that_is_not_finite_stops_too():
     assert "val batch 1 of 1" in stop.value.__notes__[0]
 
 
+def test_a_batch_that_is_no_dict_is_named():
+    recipe = passes.Recipe(profile.find("beta25"), solvers.SGD(0.9), {}, 3, 1, 1e-4, {"objective": 1.0})
+    with pytest.raises(ValueError, match=r"get_batch: it gave a tuple; a dict, name -> array \(H, W, C, N\), is right"):
+        passes.run(little.net(), lambda indices: (1, 2), recipe, "train", 1, np.arange(3), 0.1)
+
+
 def test_an_error_of_a_layer_says_in_which_batch():
     def mislabel(epoch, indices, batch):
         batch["label"][...] = 3

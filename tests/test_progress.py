@@ -86,6 +86,19 @@ def test_curves_are_drawn_a_panel_a_statistic(tmp_path, monkeypatch):
     assert {p.name for p in tmp_path.iterdir()} == {"net-train.png", "net-train.pdf"}
 
 
+def test_an_epoch_of_matlabs_without_a_pass_is_a_gap_in_its_curve(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        plots.Figure,
+        "subplots",
+        lambda figure, *a, new=plots.Figure.subplots, **k: drawn.append(new(figure, *a, **k)) or drawn[-1],
+    )
+    nothing = {"num": np.zeros(0), "time": np.zeros(0), "acc": np.zeros(0)}
+    plots.draw({"train": [], "val": [nothing, {"num": 1.0, "time": 1.0, "acc": np.array([0.5, 0.6])}]}, tmp_path)
+    curves = [axes.lines[0].get_ydata() for axes in drawn[0].flat]
+    assert np.array_equal(curves, [[np.nan, 0.5], [np.nan, 0.6]], equal_nan=True)
+
+
 def test_without_a_statistic_nothing_is_drawn(tmp_path):
     plots.draw({"train": epochs(2), "val": []}, tmp_path)
     assert not list(tmp_path.iterdir())

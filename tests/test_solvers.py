@@ -13,7 +13,7 @@ MAKERS = {
     "nesterov": lambda: solvers.SGD(0.8, nesterov=True),
     "adam": lambda: solvers.Adam(0.7, 0.9, 1e-3),
     "adagrad": lambda: solvers.AdaGrad(1e-3, 0.9),
-    "adadelta": lambda: solvers.AdaDelta(1e-2, 0.8),
+    "adadelta": lambda: solvers.AdaDelta(1e-2, 0.3),
     "rmsprop": lambda: solvers.RMSProp(1e-3, 0.9),
 }
 
@@ -202,6 +202,29 @@ def test_a_function_is_called_as_matconvnet_calls_one(rng):
     assert param.value is held and (held != w).all() and state == {"p": 2.0}
 
 
+def test_what_a_function_is_given_does_not_change_afterwards(rng):
+    param, state = parameter(rng), {}
+    before = param.value.copy()
+    solver = solvers.make(lambda w, kept, g, opts, rate: (w - rate * g, w))
+    solvers.update([param], solver, state, divisor=1, learning_rate=0.1, weight_decay=0)
+    assert (state["p"] == before).all() and (param.value != before).all()
+
+
+@pytest.mark.parametrize(
+    ("returned", "says"),
+    [
+        (None, "solver: the function gave back a NoneType; w and what it keeps are right"),
+        (np.zeros((3, 3, 4, 5)), "solver: the function gave back a ndarray; w and what it keeps are right"),
+        ((np.zeros((3, 3, 4, 5)), "text"), "solver: it keeps 'text'; a number, an array, or a dict of these is right"),
+        ((np.zeros((3, 3, 4, 5)), {"a": None}), "solver: it keeps {'a': None}; a number, an array, or a dict of these"),
+    ],
+)
+def test_what_a_function_must_not_give_back_is_named_before_it_is_kept(rng, returned, says):
+    solver = solvers.make(lambda w, kept, g, opts, rate: returned)
+    with pytest.raises(ValueError, match=says):
+        solvers.update([parameter(rng)], solver, {}, divisor=1, learning_rate=1, weight_decay=0)
+
+
 def test_a_function_that_changes_the_shape_is_refused(rng):
     solver = solvers.make(lambda w, kept, g, opts, rate: (w[:1], kept))
     with pytest.raises(
@@ -216,6 +239,7 @@ def test_a_function_that_changes_the_shape_is_refused(rng):
 def test_solvers_are_made_by_name_with_matconvnets_defaults():
     assert solvers.make(momentum=0.5, nesterov=True) == solvers.SGD(0.5, True)
     assert solvers.make("sgd") == solvers.SGD(0.9, False)
+    assert solvers.make("sgd", nesterov=True).method == "nesterov"
     assert solvers.make("adam") == solvers.Adam(beta1=0.9, beta2=0.999, eps=1e-8)
     assert solvers.make("adagrad") == solvers.AdaGrad(epsilon=1e-10, rho=1.0)
     assert solvers.make("adadelta") == solvers.AdaDelta(epsilon=1e-6, rho=0.9)
@@ -229,8 +253,13 @@ def test_solvers_are_made_by_name_with_matconvnets_defaults():
     [
         (
             {"solver": "adams"},
-            "solver: 'adams' is not known; one of sgd, adam, adagrad, adadelta, rmsprop, or a function",
+            "solver: 'adams' is not known; one of sgd, adam, adagrad, adadelta, rmsprop, a Solver or a function is right",
         ),
+        ({"solver": solvers.Adam}, r"solver: <class '.*Adam'> is not known; one of sgd, adam"),
+        ({"solver": ["adam"]}, r"solver: \['adam'\] is not known; one of sgd, adam"),
+        ({"solver": "adam", "solver_opts": "eps"}, "solver_opts: it is 'eps'; a dict of options is right"),
+        ({"momentum": None}, "momentum: it is None; a number from 0 on and below 1 is right"),
+        ({"solver": "adam", "solver_opts": {"eps": np.inf}}, "eps: it is inf; a number from 0 on is right"),
         ({"solver": "adam", "solver_opts": {"rho": 1}}, "adam has no option 'rho'; it has beta1, beta2, eps"),
         ({"solver": "adam", "nesterov": True}, "nesterov_update: it is a way of SGD's, and the solver is 'adam'"),
         ({"momentum": 1.0}, "momentum: it is 1.0; a number from 0 on and below 1 is right"),
@@ -257,6 +286,16 @@ def test_what_was_kept_is_gone_on_with(solver, rng):
     read = {n: np.array([[v]]) if n == "t" else v.ravel() for n, v in kept.items()} if isinstance(kept, dict) else kept
     solvers.update([resumed], solver, {"p": solver.resumed(resumed.value, read)}, **options)
     assert np.array_equal(straight.value, resumed.value)
+
+
+def test_what_was_read_is_copied_into_the_parameters_order():
+    w, read = np.zeros((2, 3)), np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    state = {"p": solvers.SGD().resumed(w, read)}
+    param = Param("p", w, np.ones((2, 3)), fanout=1)
+    for _ in range(2):
+        solvers.update([param], solvers.SGD(0.5), state, divisor=1, learning_rate=1, weight_decay=0)
+    assert (state["p"] == [[-1.5, -1.25, -1], [-0.75, -0.5, -0.25]]).all()
+    assert (read == [[0, 1, 2], [3, 4, 5]]).all()
 
 
 def test_what_another_solver_kept_is_refused():

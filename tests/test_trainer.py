@@ -166,6 +166,16 @@ def test_without_validation_there_are_no_statistics_of_it(go):
     assert stats["val"] == [] and len(stats["train"]) == 1
 
 
+def test_where_validation_starts_later_its_statistics_stand_at_their_epochs(go, tmp_path):
+    go(little.net(), num_epochs=2, val=[])
+    stats = go(little.net(), num_epochs=4, plot_statistics=True)
+    assert [record["num"] for record in stats["val"]] == [0, 0, 3, 3]
+    assert np.isnan([record["objective"] for record in stats["val"][:2]]).all() and stats["val"][2]["objective"] > 0
+    assert [list(record) for record in stats["val"]] == [list(stats["train"][0])] * 4
+    kept = checkpoint.load(checkpoint.path_of(tmp_path / "run", 4)).stats["val"]
+    assert [record["num"] for record in kept] == [0, 0, 3, 3]
+
+
 # -- an epoch
 
 
@@ -231,7 +241,12 @@ def test_post_epoch_changes_the_rate_keeps_it_and_ends_the_training(go, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("returned", "says"), [(True, "post_epoch: it returned True"), (-1.0, "learning_rate: it is -1")]
+    ("returned", "says"),
+    [
+        (True, "post_epoch: it returned True"),
+        (-1.0, "post_epoch's learning rate: it is -1"),
+        ("half", "post_epoch's learning rate: it is half; a number from 0 on"),
+    ],
 )
 def test_what_post_epoch_must_not_return_is_named(go, returned, says):
     with pytest.raises(ValueError, match=says):
@@ -246,6 +261,19 @@ def test_statistics_of_the_users_own_are_kept(go, tmp_path):
     assert list(stats["val"][0]) == ["num", "time", "objective", "error", "accuracy", "norm", "pair"]
     kept = checkpoint.load(checkpoint.path_of(tmp_path / "run", 1)).stats["val"][0]
     assert kept["norm"] == stats["val"][0]["norm"] and kept["pair"].ravel().tolist() == [1, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("statistics", "says"),
+    [
+        ({"note": "good"}, "extract_stats: 'note' is 'good'; a number, or an array of them, is right"),
+        ({"norm": None}, "extract_stats: 'norm' is None; a number, or an array of them, is right"),
+        (0.5, "extract_stats: it gave 0.5; a dict of numbers, or arrays of them, is right"),
+    ],
+)
+def test_what_no_statistics_are_is_named(go, statistics, says):
+    with pytest.raises(ValueError, match=says):
+        go(little.net(), extract_stats=lambda net: statistics)
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,24 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dagnet.dagnn import DagNN
-from dagnet.layers import array
+from dagnet.layers import array, geometry
 
 Indices = Sequence[int] | np.ndarray
 
 
-def rates(learning_rate: float | Sequence[float]) -> list[float]:
-    """A learning rate, or one for each epoch, as a list. Raises ValueError where one is negative, infinite or NaN."""
-    found = [float(rate) for rate in np.ravel(learning_rate)]
+def rates(learning_rate: float | Sequence[float], name: str = "learning_rate") -> list[float]:
+    """A learning rate, or one for each epoch, as a list. Raises ValueError, naming it, where one is no number from 0 on."""
+    try:
+        found = [float(rate) for rate in np.ravel(learning_rate)]
+    except (TypeError, ValueError):
+        found = []
     if not found or not all(0 <= rate < math.inf for rate in found):
-        raise ValueError(f"learning_rate: it is {learning_rate}; a number from 0 on, or one for each epoch, is right")
+        raise ValueError(f"{name}: it is {learning_rate}; a number from 0 on, or one for each epoch, is right")
     return found
 
 
@@ -37,15 +41,24 @@ def check_whole(name: str, number: int, least: int) -> None:
         raise ValueError(f"{name}: it is {number}; a whole number from {least} on is right")
 
 
+def check_function(name: str, function: Any) -> None:
+    """Raises ValueError, naming the argument, for what cannot be called; None stands for none."""
+    if function is not None and not callable(function):
+        raise ValueError(f"{name}: it is {function!r}; a function is right")
+
+
 def check_decay(weight_decay: float) -> None:
-    """Raises ValueError for a decay that is negative, infinite or NaN."""
-    if not 0 <= weight_decay < math.inf:
+    """Raises ValueError for a decay that is no number, negative, infinite or NaN."""
+    if not (isinstance(weight_decay, int | float | np.number) and 0 <= weight_decay < math.inf):
         raise ValueError(f"weight_decay: it is {weight_decay}; a number from 0 on is right")
 
 
 def check_objectives(net: DagNN, der_outputs: Mapping[str, float]) -> None:
-    """Raises ValueError where der_outputs names a variable that the net has not."""
-    for name in der_outputs:
+    """Raises ValueError unless der_outputs gives numbers to variables that the net has."""
+    if not isinstance(der_outputs, Mapping):
+        raise ValueError(f"der_outputs: it is {der_outputs!r}; a dict such as {{'objective': 1}} is right")
+    for name, weight in der_outputs.items():
+        geometry.finite(weight, f"der_outputs: the weight of '{name}'")
         if name not in net.vars:
             outputs = ", ".join(net.outputs) or "none"
             raise ValueError(f"der_outputs: the net has no variable '{name}'; its outputs are {outputs}")

@@ -84,7 +84,7 @@ def run(
         for number, parts in enumerate(planned, 1):
             images = sum(map(len, parts))
             try:
-                inputs = (_on_device(net, next(coming)) for _ in parts)
+                inputs = (_taken(net, next(coming)) for _ in parts)
                 if kind == "train":
                     derive_batch(net, inputs, recipe)
                     if number == len(planned) and recipe.profile.statistics == "before":
@@ -150,11 +150,19 @@ def validate_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe) ->
 
 
 def extracted(net: DagNN, extract_stats: ExtractStats) -> Record:
-    """What extract_stats takes from the net: by name, a number, or a row where there are several."""
+    """What extract_stats takes from the net: by name, a number, or a row where there are several.
+
+    Raises ValueError where that is not what it takes.
+    """
     found: Record = {}
-    for name, value in extract_stats(net).items():
-        row = np.ravel(array.to_numpy(value) if hasattr(value, "dtype") else np.asarray(value)).astype(float)
-        found[name] = row if np.ndim(value) else float(row[0])
+    extracts = extract_stats(net)
+    if not isinstance(extracts, Mapping):
+        raise ValueError(f"extract_stats: it gave {extracts!r}; a dict of numbers, or arrays of them, is right")
+    for name, value in extracts.items():
+        row = np.ravel(array.to_numpy(value) if hasattr(value, "dtype") else np.asarray(value))
+        if row.dtype.kind not in "biuf":
+            raise ValueError(f"extract_stats: '{name}' is {value!r}; a number, or an array of them, is right")
+        found[name] = row.astype(float) if np.ndim(value) else float(row[0])
     return found
 
 
@@ -176,7 +184,10 @@ def _refuse_non_finite(net: DagNN, inputs: Inputs, recipe: Recipe) -> None:
             raise FloatingPointError(f"training: '{name}' became {shown}: {divergence.first_place(net, inputs)}")
 
 
-def _on_device(net: DagNN, inputs: Inputs) -> Inputs:
+def _taken(net: DagNN, inputs: Inputs) -> Inputs:
+    """What get_batch gave, on the net's device."""
+    if not isinstance(inputs, Mapping):
+        raise ValueError(f"get_batch: it gave a {type(inputs).__name__}; a dict, name -> array (H, W, C, N), is right")
     return {name: array.to_gpu(value) for name, value in inputs.items()} if net.device == "gpu" else inputs
 
 

@@ -1,5 +1,6 @@
 """The curves of a training, net-train.pdf and net-train.png, as cnn_train_dag draws them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,9 @@ def _curves(records: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
     for name in records[0]:
         if name in progress.NOT_STATISTICS:
             continue
-        values = np.array([np.ravel(record[name]) for record in records], float)
-        parts = values.shape[1]
+        rows = [np.ravel(record[name]) for record in records]  # MATLAB's are empty for an epoch without such a pass
+        parts = max(map(len, rows))
         for i in range(parts):
-            lines[name if parts == 1 else f"{name}[{i + 1}]"] = values[:, i].tolist()
+            line = [float(row[i]) if i < len(row) else math.nan for row in rows]
+            lines[name if parts == 1 else f"{name}[{i + 1}]"] = line
     return lines

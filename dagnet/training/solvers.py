@@ -67,8 +67,8 @@ class Solver:
 
     def __post_init__(self) -> None:
         for name, (fits, words) in _RANGES.items():
-            value = getattr(self, name, None)
-            if value is not None and not (isinstance(value, int | float | np.number) and fits(float(value))):
+            value = getattr(self, name, 0.0)  # which fits them all
+            if not (isinstance(value, int | float | np.number) and fits(float(value))):
                 raise ValueError(f"{name}: it is {value}; a number {words} is right")
 
     @property
@@ -134,8 +134,7 @@ class SGD(Solver):
         m -= g
         if self.nesterov:
             xp.subtract(xp.multiply(m, self.momentum, out=scratch), g, out=g)
-        if rate:
-            w += xp.multiply(g if self.nesterov else m, rate, out=scratch)
+        w += xp.multiply(g if self.nesterov else m, rate, out=scratch)
 
 
 @dataclass(frozen=True)
@@ -227,11 +226,18 @@ class Custom(Solver):
     opts: Mapping[str, Any]
 
     def step(self, w: Array, d: Array, kept: Kept, *, scale: float, decay: float, rate: float) -> Kept:
-        """As in Solver. Raises ValueError where the function gives back a w of another shape."""
+        """As in Solver. Raises ValueError where the function gives back another shape, or what no checkpoint can hold."""
         g = scale * d + decay * w
-        moved, kept = self.function(w.copy(), 0.0 if kept is None else kept, g, self.opts, rate)
-        if moved.shape != w.shape:
-            raise ValueError(f"solver: it gave back a w of shape {moved.shape}; {w.shape}, as it came, is right")
+        returned = self.function(w.copy(), 0.0 if kept is None else kept, g, self.opts, rate)
+        if not isinstance(returned, tuple) or len(returned) != 2:
+            raise ValueError(
+                f"solver: the function gave back a {type(returned).__name__}; w and what it keeps are right"
+            )
+        moved, kept = returned
+        if np.shape(moved) != w.shape:
+            raise ValueError(f"solver: it gave back a w of shape {np.shape(moved)}; {w.shape}, as it came, is right")
+        if not _can_be_kept(kept):
+            raise ValueError(f"solver: it keeps {kept!r}; a number, an array, or a dict of these is right")
         w[...] = moved
         return kept
 
@@ -266,6 +272,8 @@ def make(
     Raises ValueError for a name or an option that is not known, for options of a Solver, which has its own, and for nesterov
     with another solver than SGD.
     """
+    if not isinstance(solver_opts or {}, Mapping):
+        raise ValueError(f"solver_opts: it is {solver_opts!r}; a dict of options is right")
     opts = dict(solver_opts or {})
     if nesterov and solver not in (None, "sgd"):
         raise ValueError(
@@ -275,14 +283,15 @@ def make(
         if opts:
             raise ValueError(f"solver_opts: the solver is {solver!r}, which holds its options; none are right")
         return solver
-    if callable(solver):
+    if callable(solver) and not isinstance(solver, type):
         return Custom(solver, opts)
-    if solver is not None and solver not in SOLVERS:
-        raise ValueError(f"solver: {solver!r} is not known; one of {', '.join(SOLVERS)}, or a function, is right")
-    cls = SOLVERS[solver or "sgd"]
+    name = "sgd" if solver is None else solver
+    if not isinstance(name, str) or name not in SOLVERS:
+        raise ValueError(f"solver: {name!r} is not known; one of {', '.join(SOLVERS)}, a Solver or a function is right")
+    cls = SOLVERS[name]
     known = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # each is a dataclass
-    if unknown := [name for name in opts if name not in known]:
-        raise ValueError(f"solver_opts: {solver or 'sgd'} has no option {unknown[0]!r}; it has {', '.join(known)}")
+    if unknown := [option for option in opts if option not in known]:
+        raise ValueError(f"solver_opts: {name} has no option {unknown[0]!r}; it has {', '.join(known)}")
     return cls(**({"momentum": momentum, "nesterov": nesterov} if cls is SGD else {}) | opts)
 
 
@@ -335,6 +344,12 @@ def _fade(xp: Any, s: Array, g: Array, rho: float, share: float, scratch: Array)
     if share != 1:
         scratch *= share
     s += scratch
+
+
+def _can_be_kept(kept: Kept) -> bool:
+    if isinstance(kept, Mapping):
+        return all(map(_can_be_kept, kept.values()))
+    return isinstance(kept, int | float) or getattr(kept, "dtype", np.dtype(object)).kind in "biuf"
 
 
 def _like(w: Array, read: Array) -> Array:

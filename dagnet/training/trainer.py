@@ -106,6 +106,8 @@ def train(
     arguments.check_whole("epoch_size", len(train) if epoch_size is None else epoch_size, 1)
     arguments.check_whole("random_seed", random_seed, 0)
     arguments.check_decay(weight_decay)
+    for name, function in (("get_batch", get_batch), ("extract_stats", extract_stats), ("post_epoch", post_epoch)):
+        arguments.check_function(name, function)
     arguments.check_objectives(net, der_outputs := der_outputs or {"objective": 1.0})
     made = solvers.make(solver, solver_opts, momentum=momentum, nesterov=nesterov_update)
     arguments.values(net)
@@ -140,7 +142,7 @@ def train(
                 outcomes["train"] = passes.run(net, get_batch, recipe, "train", epoch, chosen, rate)
                 if len(val):
                     outcomes["val"] = passes.run(net, get_batch, recipe, "val", epoch, val, rate)
-                grown = stats | {kind: [*stats[kind], outcome.record] for kind, outcome in outcomes.items()}
+                grown = _grown(stats, epoch, outcomes)
                 _log(folder, epoch, rate, outcomes)  # before the checkpoint, after which the epoch is not run again
                 _keep(whole, recipe, folder, epoch, grown)
                 stats.update(grown)
@@ -182,7 +184,7 @@ def _rates_after(
         raise ValueError(
             f"post_epoch: it returned {returned}; None, a learning rate, or 0 to end the training, is right"
         )
-    return arguments.rates(returned) if np.any(returned) else []
+    return arguments.rates(returned, "post_epoch's learning rate") if np.any(returned) else []
 
 
 @contextmanager
@@ -220,6 +222,15 @@ def _what_is_kept(folder: Path, stats: Stats) -> str:
     if done := len(stats["train"]):
         return f"{checkpoint.path_of(folder, done)} is whole: the same call or command goes on with epoch {done + 1}"
     return "no epoch was whole, so that the next start is from the beginning"
+
+
+def _grown(stats: Stats, epoch: int, outcomes: Mapping[Kind, Outcome]) -> Stats:
+    """The statistics with an epoch's; earlier epochs without such a pass get records of no images: places tell epochs."""
+    grown = dict(stats)
+    for kind, outcome in outcomes.items():
+        none = {name: value * np.nan for name, value in outcome.record.items()} | {"num": 0.0, "time": 0.0}
+        grown[kind] = [*stats[kind], *[none] * (epoch - 1 - len(stats[kind])), outcome.record]
+    return grown
 
 
 def _keep(net: DagNN | SimpleNN, recipe: Recipe, folder: Path, epoch: int, stats: Stats) -> None:
