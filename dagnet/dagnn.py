@@ -109,8 +109,11 @@ class DagNN:
     ) -> None:
         """Add a layer that runs `block`; variables and parameters appear with their first mention.
 
-        A lone name may stand for a list of one. Raises ValueError where the name is taken or a cycle arises.
+        A lone name may stand for a list of one. Raises ValueError where `block` is none, the name is taken or a cycle arises.
         """
+        if not isinstance(block, Layer):
+            came = block.__name__ if isinstance(block, type) else f"a {type(block).__name__}"
+            raise ValueError(f"layer '{name}': its block is {came}; a block, such as relu.ReLU(), is right")
         self._graph.add(LayerRecord(name, block, _names(inputs), _names(outputs), _names(params)))
         block.mode = self._mode
 

@@ -27,7 +27,7 @@ class Table(dict[str, T], Generic[T]):
         raise KeyError(f"the net has no {self.kind} '{name}'{hint}")
 
 
-@dataclass
+@dataclass(slots=True)  # slots: a misspelt field is an error, where Python would make a new one without a word
 class LayerRecord:
     """A block with its place in the graph: the names of its inputs, outputs and parameters, in the block's order.
 
@@ -51,6 +51,8 @@ class Var:
     fanin        how many layers make it (0: an input of the net);  fanout: how many read it (0: an output of the net)
     in_file      as it stood in the file that it was loaded from, see files.netfile
     """
+
+    __slots__ = ("fanin", "fanout", "freed", "held", "in_file", "name", "precious")
 
     def __init__(self, name: str, precious: bool = False) -> None:
         self.name = name
@@ -102,7 +104,7 @@ class Var:
         self.put("der", array)
 
 
-@dataclass
+@dataclass(slots=True)
 class Param:
     """A parameter, with what training needs to know of it.
 

@@ -148,6 +148,16 @@ def from_matlab(matlab_type: str, properties: Mapping[str, Any]) -> block.Layer:
     return _CLASSES[matlab_type](**arguments)
 
 
+def set_property(layer: block.Layer, name: str, value: Any) -> None:
+    """Sets a property, named as in MATLAB, to a value as from_matlab takes it: a pad of 1 is [1, 1, 1, 1].
+
+    Raises KeyError where the block has no such property, and what its class raises for a value that is not right.
+    """
+    field = matlab_fields(type(layer))[name]
+    made = dataclasses.replace(layer, **{field.name: _plain(value, _default(field))})  # type: ignore[type-var]  # a dataclass
+    setattr(layer, field.name, getattr(made, field.name))
+
+
 def matlab_fields(cls: type[block.Layer]) -> dict[str, dataclasses.Field]:
     """The properties of a block class: MATLAB's name -> the field, in the order of the fields."""
     fields = [f for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]  # register() lets only dataclasses in

@@ -77,6 +77,16 @@ def test_properties_that_not_every_matconvnet_has_are_written_only_where_set():
     assert catalogue.from_matlab("SegmentationAccuracy", catalogue.to_matlab(accuracy)) == accuracy
 
 
+def test_a_property_is_set_as_the_class_would_take_it():
+    made = catalogue.from_matlab("dagnn.Conv", {"size": [3, 3, 2, 4]})
+    catalogue.set_property(made, "pad", np.array([[1.0, 2.0]]))
+    catalogue.set_property(made, "hasBias", 0.0)
+    assert (made.size, made.pad, made.has_bias) == ([3, 3, 2, 4], [1, 1, 2, 2], False)
+    with pytest.raises(ValueError, match="Conv: pad"):
+        catalogue.set_property(made, "pad", -1)
+    assert made.pad == [1, 1, 2, 2]
+
+
 def test_a_block_of_ones_own_is_found_once_registered(brighten):
     assert catalogue.find("my.Brighten") is brighten
     made = catalogue.from_matlab("my.Brighten", {"byFactor": np.array([[1.5]]), "lambda": np.array([[3.0]])})

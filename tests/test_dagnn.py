@@ -393,3 +393,13 @@ def test_the_derivative_to_start_from_may_lack_sizes_of_1_as_in_matlab_but_not_o
     np.testing.assert_array_equal(net.params["conv1f"].der, whole)
     with pytest.raises(ValueError, match=r"'prediction' has shape \(6, 3\); a number or \(6, 5, 3, 1\) is right"):
         net.eval(inputs, {"prediction": dy[:, 0]})
+
+
+@pytest.mark.parametrize(("block", "came"), [(relu.ReLU, "ReLU"), ("relu", "a str")])
+def test_what_is_no_block_is_refused_and_leaves_no_layer(block, came):
+    net = DagNN()
+    with pytest.raises(
+        ValueError, match=rf"layer 'relu1': its block is {came}; a block, such as relu\.ReLU\(\), is right"
+    ):
+        net.add_layer("relu1", block, "x", "y")
+    assert not net.layers

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from dagnet.graph import Graph, LayerRecord
+from dagnet.graph import Graph, LayerRecord, Param, Var
 from dagnet.layers import block
 
 
@@ -137,3 +137,9 @@ def test_a_new_layers_block_meets_its_params():
 
     g = graph(LayerRecord("a", Averaging(), ["x"], ["y"], ["m"]))
     assert g.params["m"].train_method == "average"
+
+
+@pytest.mark.parametrize("entry", [Param("f"), Var("x"), layer("a", "x", "y")])
+def test_a_misspelt_field_is_an_error(entry):
+    with pytest.raises(AttributeError, match="learningRate"):
+        entry.learningRate = 0

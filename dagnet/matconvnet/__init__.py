@@ -10,6 +10,8 @@ and what several outputs become: calling.py.
 """
 
 from . import dagnn as dagnn
+from .calling import gather as gather
+from .calling import gpuArray as gpuArray
 from .calling import release as release
 from .calling import rng as rng
 from .calling import vl_argparse as vl_argparse

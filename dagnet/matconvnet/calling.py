@@ -55,7 +55,7 @@ def current_release() -> profile.Profile:
 
 
 def rng(seed: int) -> None:
-    """Starts the random numbers of vl_nndropout and initParams anew (they are not MATLAB's). Before any call the seed is 0."""
+    """Starts the random numbers of all functions here and of initParams anew (they are not MATLAB's); the first seed is 0."""
     global _seed
     _seed = seed
     _streams.clear()
@@ -65,6 +65,21 @@ def stream(*arrays: array.Array) -> Any:
     """The generator of the module whose arrays these are."""
     xp = array.module_of(*arrays)
     return _streams.setdefault(xp.__name__, xp.random.default_rng(_seed))
+
+
+def gather(x: array.Array) -> Any:
+    """MATLAB's gather: x on the CPU, an array of NumPy."""
+    return array.to_numpy(x)
+
+
+def gpuArray(x: array.Array) -> array.Array:
+    """MATLAB's gpuArray: x on the GPU, an array of CuPy. Raises RuntimeError where CuPy or a GPU is missing."""
+    return array.to_gpu(x)
+
+
+def beside(value: Any, x: array.Array) -> array.Array:
+    """A number or list as an array of the module whose array x is; an array as it is."""
+    return value if hasattr(value, "dtype") else array.module_of(x).asarray(value)
 
 
 def is_empty(value: Any) -> bool:

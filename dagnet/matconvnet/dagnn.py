@@ -12,6 +12,7 @@ Source    MatConvNet manual, 3.2; matlab/+dagnn/@DagNN of 1.0-beta25
 """
 
 import copy
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -25,7 +26,7 @@ from dagnet.layers import block, bnorm, catalogue, geometry
 from dagnet.simplenn import SimpleNN
 from dagnet.training import profile
 
-from .calling import current_release, pairs, stream
+from .calling import current_release, numbers, pairs, stream
 from .views import Numbered, View, bare
 
 Names = str | Sequence[str]
@@ -50,7 +51,12 @@ class DagNN(dagnet.DagNN):
     @property
     def layers(self) -> Numbered[LayerRecord]:  # type: ignore[override]  # it reads as the base's Table does
         """layers(i), or layers["conv1"]."""
-        return Numbered(self._graph.layers, "layers")
+        indexes = {
+            "inputIndexes": lambda layer: self.vars.index(layer.inputs),
+            "outputIndexes": lambda layer: self.vars.index(layer.outputs),
+            "paramIndexes": lambda layer: self.params.index(layer.params),
+        }
+        return Numbered(self._graph.layers, "layers", indexes)
 
     @property
     def vars(self) -> Numbered[Var]:  # type: ignore[override]
@@ -80,13 +86,20 @@ class DagNN(dagnet.DagNN):
     def accumulateParamDers(self, value: bool) -> None:
         self.accumulate_param_ders = bool(value)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """As Python does it; but a name that a DagNN does not have raises AttributeError, as in MATLAB."""
+        if not (name.startswith("_") or hasattr(self, name) or name in vars(dagnet.DagNN())):
+            raise AttributeError(f"net: it has no property {name!r}; conserveMemory, mode, meta or the like is right")
+        super().__setattr__(name, value)
+
     # -- editing
 
     def add_layer(self, name: str, block: Any, inputs: Names, outputs: Names, params: Names = ()) -> None:
-        """As in dagnet.DagNN; the block may come from a constructor of this module."""
-        super().add_layer(name, bare(block), inputs, outputs, params)
+        """As in dagnet.DagNN; the block comes from a constructor of this module, or is one: in MATLAB dagnn.ReLU is ReLU()."""
+        block = bare(block() if inspect.isfunction(block) else block)
+        super().add_layer(name, block, inputs, outputs, params)
         release = profile.apply(self, current_release().name)
-        if isinstance(bare(block), bnorm.BatchNorm):
+        if isinstance(block, bnorm.BatchNorm):
             self.params[params[2]].learning_rate = release.moments_rate
 
     def addLayer(self, name: str, block: Any, inputs: Names, outputs: Names, params: Names = (), *options: Any) -> None:
@@ -172,7 +185,7 @@ class DagNN(dagnet.DagNN):
 
     def getVarSizes(self, inputSizes: Pairs) -> list[block.Size]:
         """The size (H, W, C, N) of each variable, in the order of vars."""
-        return list(self.get_var_sizes(as_dict("getVarSizes", inputSizes)).values())
+        return list(self.get_var_sizes(_sizes("getVarSizes", inputSizes)).values())
 
     def getVarReceptiveFields(self, var: str) -> list[geometry.ReceptiveField | None]:
         """What each variable, in the order of vars, sees of `var`: size, stride, offset; None where nothing (MATLAB: [])."""
@@ -180,8 +193,8 @@ class DagNN(dagnet.DagNN):
 
     def print(self, *args: Any, **options: Any) -> None:
         """Prints summary.report (which returns the text), for sizes of inputs, if given, and MatConvNet's options."""
-        sizes = {} if not args or isinstance(args[0], str) else as_dict("print", args[0])
-        chosen = pairs("print", [options, *(args[1:] if sizes else args)], PRINT)
+        sizes, args = ({}, args) if not args or isinstance(args[0], str) else (_sizes("print", args[0]), args[1:])
+        chosen = pairs("print", [options, *args], PRINT)
         keywords = {PRINT[name]: value for name, value in chosen.items()}
         print(summary.report(self, sizes, **keywords))
 
@@ -264,6 +277,10 @@ def as_dict(who: str, given: Pairs) -> dict[str, Any]:
     if len(names) != len(values) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{who}: it is given a list of {len(given)}; names and values in turn, or a dict, are right")
     return dict(zip(names, values, strict=True))
+
+
+def _sizes(who: str, given: Pairs) -> dict[str, list[int]]:
+    return {name: numbers(size) for name, size in as_dict(who, given).items()}
 
 
 def _is_there(table: Numbered, kind: str, name: str, options: Sequence[Any]) -> bool:

@@ -3,8 +3,8 @@
     y = vl_nnX(x, ...)                   forward
     dx = vl_nnX(x, ..., dzdy, ...)       backward: dzdy, shaped like y, is the derivative of the objective z for y
 
-What calls look like stands in calling.py. Data are (H, W, C, N), trailing sizes of 1 may be missing, as MATLAB drops them; y
-has all four, derivatives are shaped like what they belong to. Defaults are MatConvNet's. What does not fit raises ValueError.
+What calls look like stands in calling.py. Data are (H, W, C, N); trailing sizes of 1 may be missing, as MATLAB drops them, and
+are there in what comes back. Defaults are MatConvNet's. What does not fit raises ValueError.
 Source    MatConvNet manual, 4; vl_nn*.m of 1.0-beta25
 """
 
@@ -35,7 +35,7 @@ from dagnet.layers import (
 )
 from dagnet.layers.array import Array
 
-from .calling import current_release, is_empty, matlab, number, numbers, stream
+from .calling import beside, current_release, is_empty, matlab, number, numbers, stream
 
 Numbers = Any  # a number, or a list or array of them
 Options = dict[str, Any]
@@ -91,7 +91,7 @@ def vl_nnpool(
     x: Array, pool_: Numbers, dzdy: Array | None = None, *, stride: Numbers = 1, pad: Numbers = 0, method: str = "max"
 ) -> Array:
     """y;  dx with dzdy. The method is "max" or "avg"."""
-    options: Options = {"stride": numbers(stride), "pad": numbers(pad), "method": method}
+    options: Options = {"stride": numbers(stride), "pad": numbers(pad), "method": method.lower()}
     window = numbers(pool_)
     return pool.forward(x, window, **options) if dzdy is None else pool.backward(x, window, dzdy, **options)
 
@@ -218,19 +218,20 @@ def vl_nnloss(
 ) -> Array:
     """y;  dx with dzdy. normalise is false in the releases and true in master: see release. classWeights have no effect."""
     options: Options = {
-        "loss": loss_,
+        "loss": loss_.lower(),
         "instance_weights": instanceWeights,
         "threshold": number(threshold),
         "top_k": number(topK),
         "normalise": current_release().normalise if normalise is None else bool(normalise),
     }
+    c = beside(c, x)
     return loss.forward(x, c, **options) if dzdy is None else loss.backward(x, c, dzdy, **options)
 
 
 @matlab
 def vl_nnsoftmaxloss(x: Array, c: Array, dzdy: Array | float | None = None) -> Array:
     """y;  dx with dzdy. It divides by the number of images where vl_nnloss does: see release."""
-    normalise = current_release().normalise
+    c, normalise = beside(c, x), current_release().normalise
     if dzdy is None:
         return loss.softmaxloss(x, c, normalise=normalise)
     return loss.softmaxloss_backward(x, c, dzdy, normalise=normalise)
@@ -271,7 +272,7 @@ def vl_nnroipool(
 ) -> Array:
     """y;  dx with dzdy. rois are (5, K): image, then the corners u0 v0 u1 v1, all from 1."""
     matrix = array.to_numpy(transform) if hasattr(transform, "dtype") else transform
-    options: Options = {"method": method, "subdivisions": numbers(subdivisions), "transform": matrix}
+    options: Options = {"method": method.lower(), "subdivisions": numbers(subdivisions), "transform": matrix}
     return roipool.forward(x, rois, **options) if dzdy is None else roipool.backward(x, rois, dzdy, **options)
 
 

@@ -16,7 +16,7 @@ from dagnet.files import simplenn as files
 from dagnet.layers.array import Array
 from dagnet.simplenn import Result, SimpleNN, run
 
-from .calling import current_release, matlab, number, numbers
+from .calling import current_release, matlab, number, numbers, stream
 
 
 @matlab
@@ -41,7 +41,7 @@ def vl_simplenn(
         x,
         dzdy,
         res,
-        mode=mode,
+        mode=str(mode).lower(),  # type: ignore[arg-type]  # run refuses another
         conserve_memory=bool(conserveMemory),
         sync=bool(sync),
         accumulate=bool(accumulate),
@@ -51,11 +51,15 @@ def vl_simplenn(
 
 
 def vl_simplenn_tidy(net: SimpleNN | Mapping[str, Any]) -> SimpleNN:
-    """The SimpleNN of a struct of any age, which follows the release in force; a SimpleNN comes back as it is."""
+    """The SimpleNN of a struct of any age, which follows the release in force; a SimpleNN comes back as it is.
+
+    Its dropout draws from the stream that rng(seed) starts, so that each call for a struct has new masks.
+    """
     if isinstance(net, SimpleNN):
         return net
     tidied, release = files.tidy(dict(net)), current_release()
     tidied.normalise, tidied.scale_moments_by_images = release.normalise, release.moments_times_n
+    tidied.seed(int(stream().integers(2**32)))
     return tidied
 
 

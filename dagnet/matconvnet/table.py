@@ -39,8 +39,13 @@ itself, where new code is better written. A port of a whole network, line beside
 | `net.params(net.getParamIndex('conv1f')).value` | the same, with `"conv1f"`; or `net.params["conv1f"].value` |
 | `net.layers(1)`, `net.layers(end)` | `net.layers(1)`, `net.layers(-1)` |
 | `isa(net.layers(i).block, 'dagnn.Conv')` | `dagnn.isa(net.layers(i).block, "dagnn.Conv")` |
+| `[net.params.learningRate]`, `{net.vars.name}` | `[p.learningRate for p in net.params(":")]`, `list(net.vars)` |
+| `net.meta.normalization.averageImage` | `net.meta["normalization"]["averageImage"]` |
+| `net.layers{end}.class = c`, `res(end).x` of a SimpleNN | `net.layers[-1]["class"] = c`, `res[-1].x` |
+| `gpuArray(x)`, `gather(x)` | the same |
+| `single(x)`, `squeeze(x)` | `numpy.float32(x)`, `numpy.squeeze(x)`; of a single and a double array NumPy makes a double one |
 | the release that is installed | `release("beta25")`, unless another is named: `release("master")`, `with release("beta18"):` |
-| `rng(0)` | `rng(0)`: for vl_nndropout and initParams; the numbers are not MATLAB's |
+| `rng(0)` | `rng(0)`: for all but a DagNN's dropout, which `net.seed(0)` starts; the numbers are not MATLAB's |
 
 ## What differs
 

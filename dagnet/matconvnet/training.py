@@ -20,7 +20,7 @@ import dagnet
 from dagnet.simplenn import SimpleNN
 from dagnet.training import chain, passes, trainer
 
-from .calling import current_release, is_empty, pairs
+from .calling import current_release, is_empty, number, numbers, pairs
 from .dagnn import as_dict
 from .simple import vl_simplenn_tidy
 
@@ -30,7 +30,11 @@ def _same(value: Any) -> Any:
 
 
 def _or_none(value: Any) -> Any:
-    return None if is_empty(value) or (isinstance(value, float) and math.isinf(value)) else value
+    return None if is_empty(value) else value
+
+
+def _epoch_size(value: Any) -> Any:
+    return None if math.isinf(number(value)) else number(value)
 
 
 def _objectives(value: Any) -> dict[str, Any]:
@@ -56,22 +60,22 @@ OPTIONS = {
     "continue": Option(
         True, "resume", bool, "false: refused where expDir holds checkpoints, which MatConvNet overwrites"
     ),
-    "batchSize": Option(256, "batch_size"),
-    "numSubBatches": Option(1, "num_sub_batches"),
+    "batchSize": Option(256, "batch_size", number),
+    "numSubBatches": Option(1, "num_sub_batches", number),
     "train": Option([], "train", note="indices count from 0"),
     "val": Option([], "val", note="indices count from 0; NaN: none"),
     "gpus": Option([], note="none, or one: net.move('gpu')"),
     "prefetch": Option(False, note="no effect: getBatch is always called ahead, in a thread"),
-    "epochSize": Option(math.inf, "epoch_size", _or_none),
-    "numEpochs": Option(300, "num_epochs"),
-    "learningRate": Option(0.001, "learning_rate"),
-    "weightDecay": Option(0.0005, "weight_decay"),
+    "epochSize": Option(math.inf, "epoch_size", _epoch_size),
+    "numEpochs": Option(300, "num_epochs", number),
+    "learningRate": Option(0.001, "learning_rate", numbers),
+    "weightDecay": Option(0.0005, "weight_decay", number),
     "solver": Option([], "solver", _or_none, "'adam' in place of @solver.adam"),
     "solverOpts": Option({}, "solver_opts"),
-    "momentum": Option(0.9, "momentum"),
+    "momentum": Option(0.9, "momentum", number),
     "saveSolverState": Option(True, "save_solver_state", bool),
     "nesterovUpdate": Option(False, "nesterov_update", bool),
-    "randomSeed": Option(0, "random_seed", note="the random numbers are not MATLAB's"),
+    "randomSeed": Option(0, "random_seed", number, "the random numbers are not MATLAB's"),
     "profile": Option(False, note="no effect: MATLAB's profiler; here `profile` is the release, see release()"),
     "parameterServer": Option({}, note="no effect: for several GPUs"),
     "plotStatistics": Option(True, "plot_statistics", bool),
@@ -122,9 +126,14 @@ def cnn_train(
     trained = chain.Chain(simple, opts["errorFunction"], opts["errorLabels"] or None, opts["backPropDepth"])
     trained.conserve_memory = bool(opts["conserveMemory"])
     options = _arguments(opts, SIMPLE_OPTIONS, imdb, getBatch)
-    return simple, trainer.train(
-        trained, lambda indices: dict(zip(("input", "label"), getBatch(imdb, indices), strict=True)), **options
-    )
+    return simple, trainer.train(trained, lambda indices: _pair(getBatch(imdb, indices)), **options)
+
+
+def _pair(batch: Any) -> dict[str, Any]:
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        came = f"{len(batch)} values" if isinstance(batch, tuple | list) else f"a {type(batch).__name__}"
+        raise ValueError(f"getBatch: it returned {came}; images and labels, two arrays, are right")
+    return {"input": batch[0], "label": batch[1]}
 
 
 def _read(who: str, known: Mapping[str, Option], args: Sequence[Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,10 +153,19 @@ def _arguments(opts: Mapping[str, Any], known: Mapping[str, Option], imdb: Any, 
     }
 
 
-def images(chosen: Any, imdb: Any, number: int) -> np.ndarray:
-    """The indices given, none for NaN, or for [] those of the images of that set of the imdb."""
+def images(chosen: Any, imdb: Any, which: int) -> np.ndarray:
+    """The indices given, none for NaN, or for [] those of the images of that set of the imdb.
+
+    Raises ValueError where the imdb does not say which these are.
+    """
     if is_empty(chosen):
-        return np.flatnonzero(np.ravel(imdb["images"]["set"]) == number)
+        try:
+            sets = imdb["images"]["set"]
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                'imdb: it has no imdb["images"]["set"]; that, or the options train and val, are right'
+            ) from error
+        return np.flatnonzero(np.ravel(sets) == which)
     indices = np.ravel(chosen)
     if indices.dtype.kind == "f" and np.isnan(indices).all():
         return np.zeros(0, int)
