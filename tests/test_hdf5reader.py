@@ -96,6 +96,24 @@ def test_empties_of_every_class_keep_class_and_shape(file, class_name, shape):
     assert differences(value, right) == []
 
 
+@pytest.mark.parametrize(
+    ("class_name", "shape"), [("struct", (1 << 30, 9)), ("double", (1 << 30, 9)), ("cell", (1, 1))]
+)
+def test_an_empty_array_of_a_size_that_is_not_empty_is_damage(file, class_name, shape):
+    put(file, "v", np.array(shape, np.uint64), class_name, {"MATLAB_empty": np.uint8(1)})
+    with pytest.raises(ValueError, match=r"a\.mat: the file is damaged .* an empty array has the size"):
+        file.read()
+
+
+def test_an_hdf5_file_of_another_program_is_told_apart_from_damage(file):
+    """As Octave's `save -hdf5` makes it: a group for each variable."""
+    file.create_group("net")["type"] = np.bytes_("scalar struct")
+    with pytest.raises(
+        ValueError, match=r"a\.mat: this is an HDF5 file, but not MATLAB's: its 'net' .* '-v7' is right"
+    ):
+        file.read()
+
+
 def test_a_reference_may_be_shared_and_lead_to_any_place(file):
     refs = file.create_group("#refs#")
     shared = put(refs, "b", np.ones((1, 1)))
@@ -152,6 +170,14 @@ def test_sparse_arrays_come_back(file):
     group.attrs["MATLAB_class"], group.attrs["MATLAB_sparse"] = np.bytes_("double"), np.uint64(2)
     group["data"], group["ir"], group["jc"] = value.data, value.indices.astype("u8"), value.indptr.astype("u8")
     assert differences(file.read()["s"], value) == []
+
+
+def test_a_sparse_array_with_a_value_outside_is_damage(file):
+    group = file.create_group("s")
+    group.attrs["MATLAB_class"], group.attrs["MATLAB_sparse"] = np.bytes_("double"), np.uint64(2)
+    group["data"], group["ir"], group["jc"] = np.ones(1), np.array([2], "u8"), np.array([0, 1], "u8")
+    with pytest.raises(ValueError, match=r"a\.mat: the file is damaged"):
+        file.read()
 
 
 def test_what_only_matlab_can_read_is_named_beside_what_can_be_read(file):

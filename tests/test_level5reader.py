@@ -11,7 +11,7 @@ from dagnet.files import matfile
 from dagnet.files.matvalues import Foreign
 from tests.values import cell, differences, object_file
 
-DOUBLE, SINGLE, INT16, CHAR, CELL, STRUCT, SPARSE, FUNCTION = 6, 7, 10, 4, 1, 2, 5, 16
+DOUBLE, SINGLE, UINT8, INT16, CHAR, CELL, STRUCT, SPARSE, FUNCTION = 6, 7, 9, 10, 4, 1, 2, 5, 16
 
 
 class Layout:
@@ -108,6 +108,37 @@ def test_sparse_arrays_may_have_room_for_more(make, read):
     assert differences(value, scipy.sparse.csc_matrix(np.array([[0.0, 6], [5, 0]]))) == []
 
 
+@pytest.mark.parametrize("rows", [(1, 2), (0, -1)])
+def test_a_sparse_array_with_a_value_outside_is_damage(make, read, rows):
+    body = make.numbers(5, "i4", *rows) + make.numbers(5, "i4", 0, 1, 2) + make.numbers(9, "f8", 5, 6)
+    with pytest.raises(ValueError, match=r"a\.mat: the file is damaged"):
+        read(make.file(make.array(SPARSE, (2, 2), body, name="s")))
+
+
+def test_octaves_sparse_logicals_have_the_class_of_full_ones(make, read):
+    """Octave 7.3 writes class uint8 and the flag of logicals before rows, columns and values."""
+    some = make.numbers(5, "i4", 0, 0, 1) + make.numbers(5, "i4", 0, 1, 1, 3) + make.numbers(9, "f8", 1, 1, 1)
+    none = make.element(5, b"") + make.numbers(5, "i4", 0, 0) + make.element(9, b"")
+    content = make.file(
+        make.array(UINT8 | 0x200, (2, 3), some, name="some"), make.array(UINT8 | 0x200, (4, 1), none, name="none")
+    )
+    flags = np.array([[True, False, True], [False, False, True]])
+    right = {"some": scipy.sparse.csc_matrix(flags), "none": scipy.sparse.csc_matrix((4, 1), dtype=bool)}
+    assert differences(read(content), right) == []
+
+
+def test_octaves_texts_of_several_rows_have_bytes_for_elements(make, read):
+    content = make.file(make.array(CHAR, (2, 3), make.element(16, "aü ".encode()[:2] + b"b\xbc1c"), name="t"))
+    assert read(content)["t"].tolist() == [["a", "b", "1"], ["Ã", "¼", "c"]]
+
+
+def test_a_stream_whose_tag_tells_too_large_a_size_is_read_as_far_as_it_goes(make, read):
+    """As Octave 7.3 writes texts of several rows with three or four elements; the stream's checksum tells that it is whole."""
+    text = bytearray(make.array(CHAR, (2, 2), make.small(16, b"acbd"), name="t"))
+    text[4:8] = struct.pack(make.order + "I", len(text) - 8 + 4)
+    assert read(make.file(bytes(text), packed=True))["t"].tolist() == [["a", "b"], ["c", "d"]]
+
+
 def test_an_array_of_no_bytes_is_matlabs_empty_one(make, read):
     content = make.file(make.array(CELL, (1, 1), struct.pack(make.order + "II", 14, 0), name="c"))
     assert differences(read(content)["c"], cell(np.zeros((0, 0)))) == []
@@ -156,6 +187,16 @@ def test_names_are_told_without_reading_and_what_has_none_is_no_variable(make, r
             "a variable has 8 bytes more than its values take",
         ),
         (lambda m, v: m.file(v, packed=True)[:-4] + b"abcd", "incorrect data check"),
+        (lambda m, v: m.file(m.array(DOUBLE, (-1, -1), m.numbers(9, "f8", 1), name="v")), "of the size (-1, -1)"),
+        (lambda m, v: m.file(m.array(CELL, (1 << 20, 1 << 20), name="v")), "1099511627776 arrays should stand where 0"),
+        (
+            lambda m, v: m.file(m.array(STRUCT, (1 << 20, 2), m.numbers(5, "i4", 2), m.element(1, b"a\0"), name="v")),
+            "2097152 arrays should stand where 0",
+        ),
+        (
+            lambda m, v: m.file(m.array(STRUCT, (1 << 30, 2), m.numbers(5, "i4", 1), m.element(1, b""), name="v")),
+            "a struct array of 2147483648 elements without fields",
+        ),
     ],
 )
 def test_damage_is_told_in_a_sentence(make, read, spoil, says):

@@ -288,7 +288,9 @@ def test_octave_reads_the_arrays_of_a_file_of_version_73(tmp_path):
 def test_what_octave_writes_comes_back(tmp_path):
     octave(
         "a = struct('x', {1, 'two', {3, true}}); b = single(reshape(1:24, 2, 3, 4)); c = {}; d = ''; e = struct(); "
-        "f = @(x) x + 1; save('-v7', 'a.mat', 'a', 'b', 'c', 'd', 'e'); save('-v6', 'b.mat', 'a', 'b', 'c', 'd', 'e')",
+        "f = sparse([1 0 1; 0 0 1]) > 0; g = 'größe'; h = uint8([0 255]); i = [NaN Inf -0]; j = false(0, 3);"
+        "for v = {'-v7', '-v6'}; save(v{1}, ['o' v{1}], 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'); end;"
+        "k = ['ab'; 'cd']; save('-v7', 'k.mat', 'k')",
         tmp_path,
     )
     right = {
@@ -301,6 +303,12 @@ def test_what_octave_writes_comes_back(tmp_path):
         "c": np.empty((0, 0), object),
         "d": "",
         "e": {},
+        "f": scipy.sparse.csc_matrix(np.array([[True, False, True], [False, False, True]])),
+        "g": "größe",
+        "h": np.array([[0, 255]], np.uint8),
+        "i": np.array([[np.nan, np.inf, -0.0]]),
+        "j": np.zeros((0, 3), bool),
     }
-    for name in ("a.mat", "b.mat"):
-        assert same(matfile.read(tmp_path / name), right)
+    for name in ("o-v7", "o-v6"):
+        assert differences(matfile.read(tmp_path / name), right) == []
+    assert matfile.read(tmp_path / "k.mat")["k"].tolist() == [["a", "b"], ["c", "d"]]

@@ -4,6 +4,7 @@ A variable is a dataset or a group whose attribute MATLAB_class names its class;
 is the fastest. Source    files that MATLAB wrote
 """
 
+import math
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,15 @@ from . import matvalues
 from .matvalues import DTYPES, Foreign, StructArray
 
 
+class NotMatlab(ValueError):
+    """It is an HDF5 file of another program."""
+
+
 def read(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
-    """The variables of a file by name, or only those of `names`. Raises whatever h5py raises where it is damaged."""
+    """The variables of a file by name, or only those of `names`.
+
+    Raises NotMatlab, and whatever h5py raises where it is damaged.
+    """
     with h5py.File(path, "r") as file:
         return {name: _value(file[name]) for name in _variables(file) if names is None or name in names}
 
@@ -30,7 +38,10 @@ def names(path: Path) -> list[str]:
 
 def _variables(file: h5py.File) -> list[str]:
     # "#refs#" holds the elements of cells, "#subsystem#" the objects: neither is a variable
-    return [name for name in file if not name.startswith("#")]
+    names = [name for name in file if not name.startswith("#")]
+    if names and not any("MATLAB_class" in file[name].attrs for name in names):
+        raise NotMatlab(f"this is an HDF5 file, but not MATLAB's: its '{names[0]}' has no class of MATLAB's")
+    return names
 
 
 def _value(node: h5py.Group | h5py.Dataset) -> Any:
@@ -86,8 +97,10 @@ def _struct(group: h5py.Group) -> dict[str, Any] | StructArray:
 def _empty(node: h5py.Dataset, class_name: str) -> Any:
     """An empty array, which stands in the file as its size alone, as does a struct array without fields."""
     shape = tuple(int(n) for n in node[()].ravel())
+    if (0 not in shape and class_name != "struct") or math.prod(shape) > matvalues.MOST_FIELDLESS:
+        raise ValueError(f"an empty array has the size {shape}")
     if class_name == "struct":
-        return matvalues.struct(_fields(node), shape, [{} for _ in range(int(np.prod(shape)))])
+        return matvalues.struct(_fields(node), shape, [{} for _ in range(math.prod(shape))])
     if class_name == "char":
         return matvalues.text(np.empty(shape, np.uint16))
     if class_name == "cell":
@@ -100,7 +113,7 @@ def _sparse(group: h5py.Group, class_name: str) -> scipy.sparse.csc_matrix:
     if "data" not in group:  # it holds zeros alone
         return scipy.sparse.csc_matrix((rows, len(starts) - 1), dtype=DTYPES[class_name])
     values = _numbers(group["data"][()].ravel(), class_name)
-    return scipy.sparse.csc_matrix((values, group["ir"][()].ravel().astype(np.int32), starts), (rows, len(starts) - 1))
+    return matvalues.sparse(values, group["ir"][()].ravel(), starts, (rows, len(starts) - 1))
 
 
 def _decode(value: Any) -> str:

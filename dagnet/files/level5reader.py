@@ -2,6 +2,9 @@
 
 SciPy's reader is not used: it loses what a round trip must keep (complex numbers beside doubles, logical sparse arrays, empty
 structs without fields, NUL in a text) and sees no file that is cut between two elements.
+Octave's files are read too, with what they have of their own: a sparse logical array has the class of a full one, a text of
+several rows has UTF-8's bytes for elements, and one of three or four elements is said to be 4 bytes longer than it is (which
+is overlooked in version 7, where the stream tells, as Octave does; version 6 it cannot read itself).
 Source    "MAT-File Format", The MathWorks, chapter 1 (level 5); what it leaves open (function handles, objects) from files
 """
 
@@ -13,7 +16,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-import scipy.sparse
 
 from . import matvalues
 from .matvalues import Foreign
@@ -24,7 +26,7 @@ PIECE = 1 << 16  # bytes that are read and unpacked at a time
 # data types of elements (mi...): the numbers that the format gives them, and NumPy's name
 TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8", 16: "u1"}
 TYPES |= {17: "u2", 18: "u4"}
-MATRIX, COMPRESSED, UTF8, UTF32 = 14, 15, 16, 18
+INT32, MATRIX, COMPRESSED, UTF8, UTF32 = 5, 14, 15, 16, 18
 CELL, STRUCT, OBJECT, CHAR, SPARSE, FUNCTION, OPAQUE = 1, 2, 3, 4, 5, 16, 17  # classes of arrays (mx...)
 NUMERIC = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 LOGICAL, COMPLEX = 0x200, 0x800
@@ -138,8 +140,7 @@ class _Unpacked(_Plain):
         return b""
 
     def finish(self) -> None:
-        """As above; the stream's checksum is looked at too."""
-        super().finish()
+        """As above, but the stream, which has a checksum, is asked: Octave's tag may tell too large a size."""
         if self._at < len(self._buffer) or self._more() or not self._stream.eof:
             raise EOFError("a variable's stream does not end where it should")
 
@@ -186,12 +187,15 @@ def _head(source: _Plain) -> tuple[int, Shape, str]:
     """An array's class and flags, shape (an object has none) and name."""
     flags = int(_array(source)[1][0])
     shape = () if flags & 0xFF == OPAQUE else tuple(_array(source)[1].tolist())
+    if min(shape, default=0) < 0:
+        raise ValueError(f"there is an array of the size {shape}")
     return flags, shape, _text(source)
 
 
 def _body(source: _Plain, flags: int, shape: Shape) -> Any:
     kind, count = flags & 0xFF, math.prod(shape)
     if kind == CELL:
+        _check_room(source, count)
         cell = np.empty(count, object)
         for i in range(count):
             cell[i] = _matrix(source)
@@ -203,7 +207,7 @@ def _body(source: _Plain, flags: int, shape: Shape) -> Any:
     if kind == CHAR:
         return matvalues.text(_codes(source, shape))
     if kind == SPARSE:
-        return _sparse(source, flags, shape)
+        return _sparse(source, _array(source)[1], flags, shape)
     if kind == FUNCTION:
         return Foreign("function handle", _function_name(_matrix(source)))
     if kind == OPAQUE:
@@ -213,12 +217,20 @@ def _body(source: _Plain, flags: int, shape: Shape) -> Any:
         return Foreign("object", class_name)
     if kind not in NUMERIC:
         raise ValueError(f"there is an array of class {kind}, which the format does not have")
-    return _numbers(source, flags, NUMERIC[kind]).reshape(shape, order="F")
+    stored, values = _array(source)
+    if flags & LOGICAL and stored == INT32:  # logicals are bytes; these are the rows of Octave's sparse ones
+        return _sparse(source, values, flags, shape)
+    return _numbers(source, values, flags, NUMERIC[kind]).reshape(shape, order="F")
 
 
-def _numbers(source: _Plain, flags: int, dtype: str) -> np.ndarray:
+def _check_room(source: _Plain, count: int) -> None:
+    """Raises EOFError where so many arrays cannot follow: each has a tag of 8 bytes."""
+    if 8 * count > source.left:
+        raise EOFError(f"{count} arrays should stand where {source.left} bytes are left")
+
+
+def _numbers(source: _Plain, real: np.ndarray, flags: int, dtype: str) -> np.ndarray:
     """The numbers of an array in the type of its class: in the file they may have a narrower one that holds them."""
-    real = _array(source)[1]
     if flags & LOGICAL:
         return real.astype(bool)
     if not flags & COMPLEX:
@@ -232,13 +244,16 @@ def _struct(source: _Plain, shape: Shape, count: int) -> Any:
     width = int(_array(source)[1][0])
     names = _element(source)[1]
     fields = [names[at : at + width].split(b"\0")[0].decode() for at in range(0, len(names), width)]
+    _check_room(source, count * len(fields))
+    if not fields and count > matvalues.MOST_FIELDLESS:
+        raise ValueError(f"there is a struct array of {count} elements without fields")
     records = [{field: _matrix(source) for field in fields} for _ in range(count)]
     return matvalues.struct(fields, shape, records)
 
 
 def _codes(source: _Plain, shape: Shape) -> np.ndarray:
     kind, codes = _array(source)
-    if kind in (UTF8, UTF32):
+    if kind == UTF32 or (kind == UTF8 and (shape[0] == 1 or len(codes) != math.prod(shape))):
         text = codes.tobytes().decode("utf-8" if kind == UTF8 else "utf-32")
         codes = np.frombuffer(text.encode("utf-16-le"), "<u2").astype(np.uint16)
         if len(codes) != math.prod(shape):  # some writers count the bytes
@@ -246,11 +261,12 @@ def _codes(source: _Plain, shape: Shape) -> np.ndarray:
     return codes.astype(np.uint16).reshape(shape, order="F")
 
 
-def _sparse(source: _Plain, flags: int, shape: Shape) -> scipy.sparse.csc_matrix:
-    at, starts = _array(source)[1], _array(source)[1]
-    values = _numbers(source, flags, "f8")
+def _sparse(source: _Plain, at: np.ndarray, flags: int, shape: Shape) -> Any:
+    """A sparse array whose rows have been read."""
+    starts = _array(source)[1]
+    values = _numbers(source, _array(source)[1], flags, "f8")
     used = int(starts[-1])  # there may be room for more
-    return scipy.sparse.csc_matrix((values[:used], at[:used].astype(np.int32), starts.astype(np.int32)), shape)
+    return matvalues.sparse(values[:used], at[:used], starts, shape)
 
 
 def _function_name(inside: Any) -> str:

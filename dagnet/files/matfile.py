@@ -13,6 +13,7 @@ from . import atomic, hdf5reader, hdf5writer, level5reader, level5writer
 
 Version = Literal["7", "7.3"]
 HDF5_START = b"\x89HDF\r\n\x1a\n"
+REMEDY = "what MATLAB or Octave saves with '-v7' is right"
 
 
 def read(path: str | os.PathLike, names: Collection[str] | None = None) -> dict[str, Any]:
@@ -36,7 +37,9 @@ def version(path: str | os.PathLike) -> Version:
     if HDF5_START in (start[:8], start[512:520]):
         return "7.3"
     if start[126:128] not in (b"IM", b"MI"):
-        raise ValueError(f"{path}: this is no MAT-file of version 5, 6, 7 or 7.3 (it begins with {start[:16]!r})")
+        raise ValueError(
+            f"{path}: this is no MAT-file of version 5, 6, 7 or 7.3 (it begins with {start[:16]!r}); {REMEDY}"
+        )
     return "7"
 
 
@@ -74,8 +77,10 @@ def _from(path: Path, ask: Callable[[ModuleType, Path], Any]) -> Any:
     reader = hdf5reader if version(path) == "7.3" else level5reader
     try:
         return ask(reader, path)
-    except (MemoryError, KeyboardInterrupt):
+    except MemoryError:
         raise
+    except hdf5reader.NotMatlab as error:
+        raise ValueError(f"{path}: {error}; {REMEDY}") from error
     except Exception as error:  # damage shows as a dozen kinds of error, from zlib's to TypeError
         raise ValueError(f"{path}: the file is damaged or cut short ({type(error).__name__}: {error})") from error
 

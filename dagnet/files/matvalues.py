@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 CLASSES = {  # NumPy's dtype, as dtype.str names it without the byte order: MATLAB's class
     "b1": "logical",
@@ -39,6 +40,9 @@ CLASSES = {  # NumPy's dtype, as dtype.str names it without the byte order: MATL
 DTYPES = {
     name: np.dtype(code) for code, name in CLASSES.items() if code[0] != "c"
 }  # complex numbers are pairs in files
+
+# Structs without fields take no bytes in a file, however many: where one tells of more of them, it is damaged.
+MOST_FIELDLESS = 1 << 20
 
 
 @dataclass
@@ -76,6 +80,16 @@ class Foreign:
 def struct(fields: Sequence[str], shape: Sequence[int], records: list[dict[str, Any]]) -> dict[str, Any] | StructArray:
     """A struct array of any shape, which if 1x1 is the struct itself."""
     return records[0] if tuple(shape) == (1, 1) else StructArray(tuple(fields), tuple(shape), records)
+
+
+def sparse(values: np.ndarray, rows: np.ndarray, starts: np.ndarray, shape: Sequence[int]) -> scipy.sparse.csc_matrix:
+    """A sparse array from its values, their rows, and where in these each column starts.
+
+    Raises ValueError where a row or column lies outside, which SciPy would find out by writing to memory that is not its.
+    """
+    made = scipy.sparse.csc_matrix((values, rows.astype(np.int32), starts.astype(np.int32)), shape)
+    made.check_format(full_check=True)
+    return made
 
 
 def text(codes: np.ndarray) -> str | np.ndarray:
