@@ -180,6 +180,7 @@ class BatchNorm(block.Layer):
         """y, from x and the parameters g, b, moments."""
         (x,), (g, b, moments) = inputs, params
         if self.mode == "test":
+            self._moments = None  # of an earlier batch
             y, _ = forward(x, g, b, moments=moments)
         else:
             y, self._moments = forward(x, g, b, epsilon=self.epsilon)

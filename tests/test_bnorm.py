@@ -174,3 +174,16 @@ def test_bytes_and_mixed_precisions_are_refused(rng):
         bnorm.forward(x, g, b, moments=moments.astype(np.float32))
     with pytest.raises(ValueError, match="dy is float32; all float32"):
         bnorm.backward(x, g, b, x.astype(np.float32))
+
+
+def test_a_derivative_in_test_mode_has_nothing_of_an_earlier_batch(rng):
+    batch, other, dy = (rng.standard_normal((3, 2, 4, 2)) for _ in range(3))
+    params = [np.ones((4, 1)), np.zeros((4, 1)), np.ones((4, 2))]
+    fresh, used = bnorm.BatchNorm(4), bnorm.BatchNorm(4)
+    used.forward([other], params)
+    ders = []
+    for layer in (fresh, used):
+        layer.mode = "test"
+        layer.forward([batch], params)
+        ders.append(layer.backward([batch], params, [dy])[0][0])
+    np.testing.assert_array_equal(*ders)

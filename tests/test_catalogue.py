@@ -77,6 +77,53 @@ def test_properties_that_not_every_matconvnet_has_are_written_only_where_set():
     assert catalogue.from_matlab("SegmentationAccuracy", catalogue.to_matlab(accuracy)) == accuracy
 
 
+# As their classdefs list them, opts aside: the properties' defaults, and how many inputs and parameters each takes.
+MATCONVNETS = {
+    "dagnn.AffineGridGenerator": ({"Ho": 0, "Wo": 0}, (1,), (0,)),
+    "dagnn.BatchNorm": ({"numChannels": 0, "epsilon": 1e-5}, (1,), (3,)),
+    "dagnn.BilinearSampler": ({}, (2,), (0,)),
+    "dagnn.Concat": ({"dim": 3}, (), (0,)),
+    "dagnn.Conv": (
+        {"size": [0, 0, 0, 0], "hasBias": True, "pad": [0, 0, 0, 0], "stride": [1, 1], "dilate": [1, 1]},
+        (1,),
+        (1, 2),
+    ),
+    "dagnn.ConvTranspose": (
+        {"size": [0, 0, 0, 0], "hasBias": True, "upsample": [1, 1], "crop": [0, 0, 0, 0], "numGroups": 1},
+        (1,),
+        (1, 2),
+    ),
+    "dagnn.Crop": ({"crop": [0, 0]}, (2,), (0,)),
+    "dagnn.DropOut": ({"rate": 0.5, "frozen": False}, (1,), (0,)),
+    "dagnn.LRN": ({"param": [5, 1, 0.0001 / 5, 0.75]}, (1,), (0,)),
+    "dagnn.Loss": ({"loss": "softmaxlog", "ignoreAverage": False}, (2,), (0,)),
+    "dagnn.LossSmoothL1": ({"loss": "softmaxlog", "ignoreAverage": False, "sigma": 1}, (3,), (0,)),
+    "dagnn.NormOffset": ({"param": [1, 0.5]}, (1,), (0,)),
+    "dagnn.PDist": ({"loss": "softmaxlog", "ignoreAverage": False, "p": 2, "aggregate": True}, (2, 3), (0,)),
+    "dagnn.Pooling": (
+        {"method": "max", "poolSize": [1, 1], "pad": [0, 0, 0, 0], "stride": [1, 1]},
+        (1,),
+        (0,),
+    ),
+    "dagnn.ROIPooling": ({"method": "max", "subdivisions": [6, 6], "transform": 1, "flatten": False}, (2,), (0,)),
+    "dagnn.ReLU": ({"useShortCircuit": True, "leak": 0}, (1,), (0,)),
+    "dagnn.Scale": ({"size": [], "hasBias": True}, (1, 2, 3), (0, 1, 2)),
+    "dagnn.Sigmoid": ({}, (1,), (0,)),
+    "dagnn.SoftMax": ({}, (1,), (0,)),
+    "dagnn.SpatialNorm": ({"param": [2, 2, 10, 2]}, (1,), (0,)),
+    "dagnn.Sum": ({}, (), (0,)),
+    "dagnn.UniformScalingGridGenerator": ({"Ho": 0, "Wo": 0}, (1,), (0,)),
+}
+
+
+@pytest.mark.parametrize("matlab_type", [name for name in catalogue.known() if name.startswith("dagnn.")])
+def test_a_block_has_matconvnets_properties_and_defaults(matlab_type):
+    properties, n_inputs, n_params = MATCONVNETS[matlab_type]
+    made = catalogue.from_matlab(matlab_type, {})
+    assert {n: v for n, v in catalogue.to_matlab(made).items() if n != "opts"} == properties
+    assert (made.n_inputs, made.n_params) == (n_inputs, n_params)
+
+
 def test_a_property_is_set_as_the_class_would_take_it():
     made = catalogue.from_matlab("dagnn.Conv", {"size": [3, 3, 2, 4]})
     catalogue.set_property(made, "pad", np.array([[1.0, 2.0]]))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dagnet import SimpleNN
+from dagnet import SimpleNN, simplenn
 from dagnet.files import checkpoint, matfile, matvalues, netfile
 from dagnet.files.simplenn import from_simplenn
 from dagnet.training import chain, trainer
@@ -183,6 +183,26 @@ def test_the_nets_settings_come_back(go):
     a_net = net()
     go(a_net)
     assert a_net.input_ders is True and a_net.layers[4]["precious"] is True
+
+
+def test_values_that_parameters_are_given_are_those_that_run():
+    a_net = net()
+    wrapped = chain.Chain(a_net)
+    wrapped.conserve_memory = False
+    wrapped.params["layer1f"].value = value = 2 * wrapped.params["layer1f"].value
+    x, labels = np.ones((6, 6, 3, 2), np.float32), np.ones(2)
+    wrapped.eval({"input": x, "label": labels}, {"objective": 1.0})
+    assert a_net.layers[0]["weights"][0] is value
+    assert np.array_equal(wrapped.vars["x1"].value, simplenn.run(a_net, x)[1].x)
+    wrapped.reset()
+    assert wrapped.vars["x1"].value is None and wrapped.params["layer1f"].der is None
+
+
+def test_variables_are_named_as_in_a_converted_net_but_for_the_ends():
+    wrapped, graph = chain.Chain(net()), from_simplenn(net())
+    names = [name for name in graph.vars if name != "label"]
+    assert [name for name in wrapped.vars if name != "label"] == ["input", *names[1:-1], "objective"]
+    assert wrapped.layers["layer1"].inputs == ["input"]
 
 
 def test_arrays_that_others_hold_stay_as_they_are(go):

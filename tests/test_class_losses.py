@@ -56,3 +56,9 @@ def test_at_a_margin_of_one_mhinge_and_mshinge_have_no_slope(xp, own, slope):
 def test_of_equal_rivals_the_first_is_pushed_down(xp):
     x, c = xp.asarray([1.0, 1.5, 1.5]).reshape(1, 1, 3, 1), xp.ones((1, 1, 1, 1))
     assert loss.backward(x, c, loss="mshinge").ravel().tolist() == [-1, 1, 0]
+
+
+def test_the_slope_of_log_is_bounded_by_that_at_a_hundred_millionth(xp):
+    x = xp.asarray([0.0, 1e-9, 1e-8, 0.5]).reshape(1, 1, 1, 4)
+    slopes = loss.backward(x, xp.ones(4), loss="log")
+    assert xp.allclose(slopes.ravel(), xp.asarray([-1e8, -1e8, -1e8, -2.0]), rtol=1e-12)

@@ -68,6 +68,8 @@ def test_a_normalisation_that_no_convolution_precedes_stays():
     )
     made = deploy(net)
     assert [layer["type"] for layer in made.layers] == ["bnorm", "relu", "bnorm"]  # and no loss, so no softmax
+    graph = deploy(from_simplenn(net))
+    assert [type(r.block) for r in graph.layers.values()] == [bnorm.BatchNorm, relu.ReLU, bnorm.BatchNorm]
 
 
 def test_a_graph_of_the_same_layers_is_deployed_alike():

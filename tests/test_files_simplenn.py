@@ -51,9 +51,23 @@ def test_filters_and_biases_become_weights_and_defaults_are_filled_in():
 
 
 def test_each_type_gets_its_defaults():
-    layers = simplenn.tidy(chain(*({"type": t} for t in ("normalize", "relu", "dropout", "convt", "pdist")))).layers
-    assert layers[0]["param"].tolist() == [[5, 1, 2e-5, 0.75]]
-    assert (layers[1]["leak"], layers[2]["rate"], layers[3]["upsample"], layers[4]["epsilon"]) == (0, 0.5, 1, 1e-3)
+    wanted = {
+        "conv": {"pad": 0, "stride": 1, "dilate": 1, "opts": []},
+        "convt": {"crop": 0, "upsample": 1, "numGroups": 1, "opts": []},
+        "pool": {"pad": 0, "stride": 1, "opts": []},
+        "normalize": {"param": [[5, 1, 2e-5, 0.75]]},
+        "lrn": {"param": [[5, 1, 2e-5, 0.75]]},
+        "bnorm": {"epsilon": 1e-5},
+        "relu": {"leak": 0},
+        "dropout": {"rate": 0.5},
+        "pdist": {"noRoot": False, "aggregate": False, "p": 2, "epsilon": 1e-3, "instanceWeights": []},
+        "sigmoid": {},
+        "softmaxloss": {},
+    }
+    layers = simplenn.tidy(chain(*({"type": kind} for kind in wanted))).layers
+    common = {"type", "weights", "name", "precious"}
+    for layer, defaults in zip(layers, wanted.values(), strict=True):
+        assert {n: np.asarray(v).tolist() for n, v in layer.items() if n not in common} == defaults, layer["type"]
 
 
 def test_normalize_is_the_old_name_of_lrn():
@@ -312,6 +326,12 @@ def test_a_saved_simplenn_loads_and_saves_as_the_same(tmp_path):
     netfile.save(again, tmp_path / "b.mat")
     assert same(matfile.read(tmp_path / "a.mat"), matfile.read(tmp_path / "b.mat"))
     assert all(np.array_equal(a, b) for a, b in zip(again.layers[1]["weights"], net.layers[1]["weights"], strict=True))
+
+
+def test_layers_that_were_added_bare_are_saved_as_tidy_makes_them():
+    net = simplenn.tidy(chain())
+    net.layers.append({"type": "relu"})
+    assert [layer["name"] for layer in matvalues.items(simplenn.to_struct(net)["layers"])] == ["layer1"]
 
 
 def test_a_dagnn_is_no_simplenn(tmp_path):

@@ -1,6 +1,8 @@
 """The house keeps its plan: imports go down, doors open, every folder is shipped, CuPy is known in one place."""
 
 import ast
+import importlib
+import inspect
 import shutil
 import subprocess
 import sys
@@ -54,6 +56,17 @@ def test_every_module_is_named_where_readers_look(floor):
     face = (ROOT / floor / "__init__.py").read_text()
     modules = {p.stem for p in (ROOT / floor).glob("[!_]*.py")}
     assert modules == {m for m in modules if f"import {m} as {m}" in face}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "layers").glob("[!_]*.py")), ids=lambda p: p.stem)
+def test_options_of_forward_and_backward_have_the_same_defaults(path):
+    module = importlib.import_module(f"dagnet.layers.{path.stem}")
+    if not hasattr(module, "backward") or not hasattr(module, "forward"):
+        pytest.skip("this file is no layer of one forward and one backward")
+    forward, backward = (inspect.signature(f).parameters for f in (module.forward, module.backward))
+    for name in forward.keys() & backward.keys():
+        if forward[name].kind is backward[name].kind is inspect.Parameter.KEYWORD_ONLY:
+            assert forward[name].default == backward[name].default, name
 
 
 @pytest.fixture(scope="module")

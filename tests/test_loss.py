@@ -213,3 +213,9 @@ def test_scores_that_are_no_floats_are_refused(rng):
     for function in (loss.forward, loss.backward):
         with pytest.raises(ValueError, match="loss: x is uint8; all float32"):
             function(x, c)
+
+
+def test_without_dy_the_derivative_is_that_of_the_loss_itself(xp, rng):
+    x, c = scores(xp, rng), labels(xp, rng)
+    assert (loss.backward(x, c) == loss.backward(x, c, 1.0)).all()
+    assert (loss.softmaxloss_backward(x, c) == loss.backward(x, c)).all()

@@ -212,6 +212,17 @@ def test_a_derivative_of_another_shape_than_ys_is_told_in_one_sentence(name):
                 CALLS[name](np.ones(shape, np.float32))
 
 
+@pytest.mark.parametrize(
+    "name", [n for n in CALLS if n not in ("loss", "pdist", "concat", "crop")]
+)  # all that multiply
+def test_a_derivative_of_another_precision_is_refused(name):
+    y = first(CALLS[name]())
+    with pytest.raises(
+        ValueError, match=rf"^{name}: .*dy is float64.*; all float32 \(MATLAB's single\) or all float64 is right"
+    ):
+        CALLS[name](y.astype(np.float64))
+
+
 def test_words_count_in_any_case(rng):
     x, c = rng.standard_normal((4, 4, 3, 2)), rng.integers(1, 4, (4, 4, 1, 2))
     np.testing.assert_array_equal(vl_nnpool(x, 2, "Method", "AVG"), vl_nnpool(x, 2, "method", "avg"))

@@ -75,6 +75,8 @@ def test_epsilon_bounds_what_is_divided_by(xp):
     one = xp.ones((1, 1, 1, 1))
     assert float(pdist.backward(x, x0, 2, one, epsilon=1e-6)[0][0, 0, 0, 0]) == pytest.approx(0.1)
     assert float(pdist.backward(x, x0, 2, one, epsilon=1e-8)[0][0, 0, 0, 0]) == pytest.approx(1)
+    tiny = pdist.backward(1e-8 * x, x0, 1.5, one, no_root=True)[0]  # no power below 0, no bound
+    assert float(tiny[0, 0, 0, 0]) == pytest.approx(1.5e-6)
     assert float(pdist.backward(x, x0, 0.5, one, no_root=True, epsilon=1e-2)[0][0, 0, 0, 0]) == pytest.approx(5)
 
 

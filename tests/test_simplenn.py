@@ -176,6 +176,20 @@ def test_the_second_channel_of_a_softmaxlosss_labels_weighs_pixels():
     assert np.count_nonzero(res[0].dzdx[..., 0].any(axis=2)) == 1
 
 
+def test_of_a_batch_of_one_the_labels_may_lack_the_last_dimension():
+    scores, labels = array(2, 2, 3, 1), np.ones((2, 2, 2, 1))
+    labels[:, :, 1] = array(2, 2, 1)
+    losses = [run(SimpleNN([{"type": "softmaxloss", "class": c}]), scores)[1].x for c in (labels, labels[..., 0])]
+    assert losses[0] == losses[1]
+
+
+def test_a_batch_normalisation_of_one_channel_runs():
+    x, weights = array(3, 3, 1, 2), [array(1), array(1), abs(array(1, 2))]
+    assert np.array_equal(
+        run(SimpleNN([{"type": "bnorm", "weights": weights}]), x)[1].x, bnorm.forward(x, *weights[:2], epsilon=1e-5)[0]
+    )
+
+
 def test_in_test_mode_batch_normalisation_takes_its_third_weight_and_dropout_rests():
     net = chain()
     res = run(net, X, mode="test")
@@ -187,6 +201,7 @@ def test_in_test_mode_batch_normalisation_takes_its_third_weight_and_dropout_res
 @pytest.mark.parametrize("times", [1, 2])
 def test_moments_come_as_a_derivative_times_the_images_in_the_releases(times):
     net = SimpleNN([{"type": "bnorm", "weights": [np.ones(2), np.zeros(2)], "epsilon": 0.5}])
+    assert net.scale_moments_by_images  # unless it is told otherwise
     net.scale_moments_by_images = times == 2
     res = run(net, X, dzdy=X)
     assert np.array_equal(res[0].dzdw[2], times * bnorm.batch_moments(X, 0.5))
@@ -290,6 +305,11 @@ def test_the_way_back_ends_at_its_depth():
     assert part[6].dzdx is None and part[3].x is None  # and what lies before it need not be kept
 
 
+def test_each_layer_tells_how_long_it_took():
+    res = run(chain(), X, dzdy=1.0, sync=True)
+    assert all(0 <= r.time < 60 and 0 <= r.backward_time < 60 for r in res)
+
+
 def test_derivatives_accumulate_over_parts_of_a_batch():
     net = SimpleNN([CONV, {"type": "relu"}, {"type": "conv", "weights": filters(5, 6, 4, 3)}, {"type": "loss"}])
     net.layers[-1]["class"] = LABELS
@@ -351,9 +371,10 @@ def test_a_layer_may_be_changed_between_runs():
     assert np.array_equal(run(net, X)[1].x, X)
 
 
-def test_layers_may_be_added_later_as_bare_as_they_are():
+@pytest.mark.parametrize("bare", [{}, {"name": "layer2", "weights": []}, {"name": "layer2", "precious": False}])
+def test_layers_may_be_added_later_as_bare_as_they_are(bare):
     net = SimpleNN([])
-    net.layers += [CONV, {"type": "relu"}]
+    net.layers += [CONV, {"type": "relu"} | bare]
     assert np.array_equal(run(net, X, conserve_memory=True)[-1].x, run(SimpleNN(net.layers), X)[-1].x)
     assert net.layers[1]["name"] == "layer2"
 

@@ -93,3 +93,9 @@ def test_what_does_not_fit_is_refused(rng):
         smoothl1.forward(x, x0.astype(np.float32), v)
     with pytest.raises(ValueError, match="smoothl1: sigma is 0; a number above 0"):
         smoothl1.forward(x, x0, v, sigma=0)
+
+
+def test_without_dy_and_sigma_both_are_one(xp, rng):
+    x, x0, v = (xp.asarray(rng.standard_normal(SHAPE)) for _ in range(3))
+    assert smoothl1.forward(x, x0, v) == smoothl1.forward(x, x0, v, sigma=1.0)
+    assert (smoothl1.backward(x, x0, v) == smoothl1.backward(x, x0, v, 1.0, sigma=1.0)).all()
