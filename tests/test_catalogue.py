@@ -1,11 +1,12 @@
 """dagnet.layers.catalogue: MatConvNet's names of blocks and properties, and blocks that nobody knows."""
 
+import inspect
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
-from dagnet.layers import block, catalogue, conv, convt, loss, lrn, pool, segmentation
+from dagnet.layers import block, catalogue, conv, convt, loss, lrn, noffset, pool, segmentation, spnorm
 
 
 @dataclass
@@ -122,6 +123,12 @@ def test_a_block_has_matconvnets_properties_and_defaults(matlab_type):
     made = catalogue.from_matlab(matlab_type, {})
     assert {n: v for n, v in catalogue.to_matlab(made).items() if n != "opts"} == properties
     assert (made.n_inputs, made.n_params) == (n_inputs, n_params)
+
+
+@pytest.mark.parametrize("module", [lrn, noffset, spnorm])
+def test_a_normalisation_starts_from_the_same_param_with_and_without_a_block(module):
+    (block,) = (c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__)
+    assert list(inspect.signature(module.forward).parameters["param"].default) == block().param
 
 
 def test_a_property_is_set_as_the_class_would_take_it():

@@ -38,13 +38,24 @@ def test_a_column_tells_window_field_data_and_memory(net):
     assert list(cells["c"].values()) == (
         ["1", "conv", "c", "3x5", "3", "2", "8", "1", "1", "5x9", "2x4", "1", "18", "8", "2", "20KB", "1KB"]
     )
-    assert cells["r"]["support"] == "n/a" and cells["p"]["type"] == "apool" and cells["p"]["stride"] == "2"
-    assert [cells["u"][label] for label in ("support", "filt dim", "num filts", "stride", "pad", "data depth")] == (
-        ["4", "4", "4", "1/2", "crop 0", "4"]
-    )
+    assert list(cells["c"])[:6] == ["layer", "type", "name", "support", "filt dim", "filt dilat"]
+    assert list(cells["c"])[6:12] == ["num filts", "stride", "pad", "rf size", "rf offset", "rf stride"]
+    assert list(cells["n/a"].values()) == ["0", "input", *["n/a"] * 10, "20x24", "3", "2", "11KB", "0B"]
+    assert list(cells["r"].values())[3:9] == ["n/a"] * 6
+    assert list(cells["p"].values())[3:9] == ["2", "n/a", "n/a", "n/a", "2", "0"]
+    assert cells["p"]["type"] == "apool" and cells["p"]["stride"] == "2"
+    assert list(cells["u"].values())[3:9] == ["4", "4", "1", "4", "1/2", "crop 0"] and cells["u"]["data depth"] == "4"
     assert cells["n/a"]["data size"] == "20x24" and cells["n/a"]["data num"] == "2"
     assert cells["m"]["data size"] == "?" and cells["m"]["type"] == "mystery"
     assert totals["parameter memory"] == f"{4 * (3 * 5 * 3 * 8 + 8 + 4 * 4 * 2 * 8 + 4) / 1024:.0f}KB"
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"), [({}, "mpool"), ({"method": "max"}, "mpool"), ({"method": "avg"}, "apool")]
+)
+def test_a_pools_type_tells_its_method(net, method, kind):
+    net["layers"] = row([{"type": "pool", "name": "p", "pool": 2.0} | method])
+    assert table(summary.display(net, format="csv"))[0]["p"]["type"] == kind
 
 
 def test_a_struct_and_the_simplenn_of_it_give_the_same(net):

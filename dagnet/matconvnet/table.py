@@ -66,7 +66,8 @@ INHERITED = {"copy", "device", "meta", "mode", "move", "reset"}  # of DagNN: wha
 ELSEWHERE = {
     "vl_compilenn, vl_setupnn": "nothing is compiled or set up",
     "vl_tmove, vl_cudatool, ParameterServer, setParameterServer, clearParameterServer": "for several GPUs; none here",
-    "vl_simplenn_diagnose, vl_tshow, vl_contrib": "none here",
+    "vl_simplenn_diagnose(net, res)": '`dagnet.summary.diagnosis.diagnose(net, res, "run.png")`, a file in place of a window',
+    "vl_tshow, vl_contrib": "none here",
     "import-caffe.py": "its files, DagNN and SimpleNN, are read: `dagnet.files.netfile.load`, `dagnet convert`",
     "net = load(path)": "`dagnet.files.netfile.load(path)`; the bare structs: `dagnet.files.matfile.read(path)`",
     "save(path, '-struct', 'net')": "`dagnet.files.netfile.save(net, path)`",
