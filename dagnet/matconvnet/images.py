@@ -19,9 +19,8 @@ from dagnet.layers.array import Array
 
 from .calling import matlab, number, numbers, stream
 
-_ahead: tuple[dict[str, Any], Future] | None = (
-    None  # the last prefetch that nobody has asked for yet, and what it reads
-)
+# What the last prefetch that nobody has asked for yet was called with, and what it reads.
+_ahead: tuple[dict[str, Any], Future] | None = None
 
 
 @matlab
@@ -43,8 +42,9 @@ def vl_imreadjpeg(
     saturation: float = 0,
     interpolation: str = "bilinear",
 ) -> list[Array]:
-    """The images, a list: with pack, of one array. prefetch: [] now, and the next call for the same files with the same options
-    gives what was read meanwhile, with the random choices that it would have made itself.
+    """The images, a list: with pack, of one array; with prefetch [] at once, and what is read goes to the next call for it.
+
+    That is one with the same files and options. Its random choices are those that it would have made without prefetch.
     """
     global _ahead
     wanted = {
