@@ -79,10 +79,10 @@ def test_sizes_and_fields_come_in_the_order_of_vars(net):
 
 def test_print_takes_matconvnets_options(net, capsys):
     net.print(["input", [5, 4, 2, 3]], "Format", "csv", "Layers", [], "Memory", False)
-    net.print("all", True)
+    net.print("all", True, "MaxNumColumns", 3)
     printed = capsys.readouterr().out
     assert summary.report(net, {"input": (5, 4, 2, 3)}, format="csv", layers=[], memory=False) in printed
-    assert summary.report(net, all=True) in printed
+    assert summary.report(net, all=True, max_num_columns=3) in printed
 
 
 def test_layers_are_spliced_and_renamed_as_in_matlab(net):

@@ -91,3 +91,26 @@ def test_a_name_in_the_place_of_a_number_is_told_where_it_belongs(net):
         IndexError, match=r"net\.params\('conv1f'\): a number is right; by name it is net\.params\['conv1f'\]"
     ):
         net.params("conv1f")
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "method"),
+    [
+        ("layers", "name", "renameLayer"),
+        ("layers", "inputs", "setLayerInputs"),
+        ("layers", "outputs", "setLayerOutputs"),
+        ("layers", "params", "setLayerParams"),
+        ("vars", "name", "renameVar"),
+        ("params", "name", "renameParam"),
+    ],
+)
+def test_what_the_graph_depends_on_is_not_set_by_hand(net, table, name, method):
+    with pytest.raises(AttributeError, match=rf"{name} is not set by hand; net\.{method} is right"):
+        setattr(getattr(net, table)(1), name, "x")
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copied_block_is_one_of_its_own(net, copied):
+    twin = copied(net.layers(1).block)
+    twin.pad = 2
+    assert (twin.pad, net.layers(1).block.pad) == ([2, 2, 2, 2], [1, 1, 1, 1])

@@ -57,6 +57,9 @@ class View:
         else:
             setattr(self._object, field, bare(value))
 
+    def __copy__(self) -> "View":
+        return View(copy.copy(self._object), self._derived)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "View":
         return View(copy.deepcopy(self._object, memo), self._derived)
 
