@@ -131,3 +131,8 @@ def test_what_does_not_fit_is_refused(rng):
     ]:
         with pytest.raises(ValueError, match=f"pdist: {message}"):
             call()
+
+
+def test_negative_values_are_no_wrong_labels(rng):
+    x, x0, v = data(np, rng)
+    pdist.PDist().check([x, x0 - 5, v])

@@ -99,3 +99,8 @@ def test_without_dy_and_sigma_both_are_one(xp, rng):
     x, x0, v = (xp.asarray(rng.standard_normal(SHAPE)) for _ in range(3))
     assert smoothl1.forward(x, x0, v) == smoothl1.forward(x, x0, v, sigma=1.0)
     assert (smoothl1.backward(x, x0, v) == smoothl1.backward(x, x0, v, 1.0, sigma=1.0)).all()
+
+
+def test_targets_of_any_value_are_no_wrong_labels(rng):
+    x, x0, v = data(np, rng)
+    smoothl1.LossSmoothL1().check([x, x0 - 5, v])
