@@ -101,6 +101,11 @@ def test_a_parameter_without_a_value_counts_nothing(net):
     assert told["param"]["f"]["dims"] == "0" and told["param"]["f"]["mem"] == "0B"
 
 
+def test_a_row_of_numbers_is_a_column_as_matlab_shows_it(net):
+    net.params["b"].value = net.params["b"].value.ravel()
+    assert tables(summary.report(net, format="csv", params="b"))["param"]["b"]["dims"] == "8x1"
+
+
 def test_the_default_is_ascii_wrapped_at_18_columns(net):
     for i in range(20):
         net.add_layer(f"r{i}", relu.ReLU(), f"y{i}", f"y{i + 1}")

@@ -3,13 +3,17 @@
 import json
 import shutil
 import subprocess
+from collections import Counter
+from xml.etree import ElementTree
 
 import pytest
 
 from dagnet import dagnn, summary
 from dagnet.layers import catalogue, relu
+from dagnet.summary import dot
 from tests.test_summary import net as net  # a fixture
 
+SVG = "{http://www.w3.org/2000/svg}"
 ODD = ["a|b{c}<d>", 'quo"ted', "back\\", "sp ace  two", "&lt;", "ünï", "->", "x;y", "\\N", "digraph"]
 
 
@@ -48,6 +52,9 @@ def test_odd_names_stay_one_node_and_one_label(name):
     nodes, edges = read(summary.report(net, format="dot"))
     assert len(nodes) == 4 and len(edges) == 3
     assert all(node["label"].count(" | ") == 1 for node in nodes.values())
+    drawn = ElementTree.fromstring(dot.drawn(summary.report(net, format="dot"), "svg"))
+    read_off = Counter("".join(text.itertext()).replace("\xa0", " ").strip() for text in drawn.iter(SVG + "text"))
+    assert read_off == {name: 4, name + "2": 1, "?x?x?x?": 2, "0x0": 1}  # layer, type, variable, parameter
 
 
 def test_digraph_is_another_word_for_dot(net):

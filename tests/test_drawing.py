@@ -6,13 +6,12 @@ from xml.etree import ElementTree
 import pytest
 
 from dagnet import dagnn, summary
-from dagnet.layers import bnorm, catalogue, conv, relu
+from dagnet.layers import bnorm, catalogue, conv, relu, sigmoid
 from dagnet.models import lesion_fcn, vgg16
 from tests.conftest import ROOT
-from tests.test_dot import ODD
+from tests.test_dot import ODD, SVG
 from tests.test_summary import net as net  # a fixture
 
-SVG = "{http://www.w3.org/2000/svg}"
 HEAD = 4  # the line of the file that counts values
 
 
@@ -35,6 +34,8 @@ def test_boxes_tell_windows_and_lines_tell_sizes(net):
     assert "4x4x8x8 stride 1/2 crop 1" in told
     assert "x2 32x48x8x2" in told and "x3 16x24x8x2" in told and "32x48x3x2" in told
     assert not any(line.startswith("x1 ") for line in told)  # goes from convolution to ReLU within a box
+    net.layers["up1"].block.crop = [0, 0, 0, 0]
+    assert "4x4x8x8 stride 1/2" in texts(summary.svg(net))
 
 
 def test_lines_tell_their_variable_to_who_points_at_them(net):
@@ -82,6 +83,27 @@ def test_a_variable_that_two_layers_make_and_one_that_is_read_twice_are_drawn():
     net.add_layer("sum", catalogue.Unknown("Sum2", {}), ["x", "x"], ["y", "z"])
     titles = [t.text for t in ElementTree.fromstring(summary.svg(net)).iter(SVG + "title")]
     assert Counter(title.split()[0] for title in titles) == {"a": 1, "b": 1, "x": 2, "y": 1, "z": 1}
+
+
+def test_what_two_layers_make_or_one_of_two_outputs_is_read_in_a_box_of_its_own():
+    net = dagnn.DagNN()
+    for name in ("one", "two"):  # both make x and z
+        net.add_layer(name, conv.Conv([1, 1, 1, 1]), name, "x", [f"{name}f", f"{name}b"])
+        net.add_layer(f"{name}z", catalogue.Unknown("Two", {}), f"{name}a", [f"{name}u", f"{name}v"])
+        net.add_layer(f"{name}r", relu.ReLU(), f"{name}u", "z")
+    net.add_layer("r", relu.ReLU(), "x", "y")
+    titles = Counter(t.text.split()[0] for t in ElementTree.fromstring(summary.svg(net)).iter(SVG + "title"))
+    assert titles["x"] == 2 and titles["z"] == 2 and titles["oneu"] == titles["twou"] == 1
+
+
+def test_a_legend_that_is_wider_than_the_picture_goes_on_in_the_next_line(net):
+    net.add_layer("mine", catalogue.Unknown("MyBlock", {}), "x3", "m")
+    net.add_layer("end", sigmoid.Sigmoid(), "label", "n")
+    root = ElementTree.fromstring(summary.svg(net))
+    (first, *keys), width = root.find(SVG + "g").findall(SVG + "text"), float(root.get("width"))
+    assert first.text.startswith("8 layers") and len(keys) == 7
+    assert all(float(key.get("x")) + 6.1 * len(key.text) <= width for key in keys)
+    assert len({key.get("y") for key in keys}) > 1
 
 
 def test_a_net_without_layers_is_a_picture_too():

@@ -29,6 +29,7 @@ def test_latex_has_a_cell_for_each_column_and_escapes_what_it_would_read(table):
     lines = formats.text([table], "latex", 18).splitlines()
     assert lines[0] == r"\begin{tabular}{|r|c|c|}" and lines[-1] == r"\end{tabular}"
     cells = [line for line in lines if line.endswith(r"\\")]
+    assert [i for i, line in enumerate(lines) if line == r"\hline"] == [1, 3, 6]
     assert len(cells) == 3 and all(line.replace(r"\&", "").count("&") == 2 for line in cells)
     assert r"relu\_1" in cells[0] and r'x"\&\%' in cells[2]
 

@@ -13,6 +13,7 @@ from dagnet.matconvnet import (
     gpuArray,
     release,
     rng,
+    vl_nnbnorm,
     vl_nnconcat,
     vl_nnconv,
     vl_nnconvt,
@@ -148,6 +149,14 @@ def test_dropout_draws_the_same_masks_after_the_same_seed(xp):
     again, _ = vl_nndropout(x, "rate", 0.25)
     assert bool((again == y).all())
     assert bool((vl_nndropout(x, y, "mask", mask) == mask * y).all())
+
+
+@pytest.mark.parametrize(("name", "epsilon"), [("beta18", 1e-3), ("beta20", 1e-4), ("beta25", 1e-4), ("master", 1e-4)])
+def test_vl_nnbnorm_takes_the_releases_epsilon_where_none_is_given(name, epsilon):
+    with release(name):
+        _, moments = vl_nnbnorm(np.ones((2, 2, 3, 1)), np.ones(3), np.zeros(3))
+        _, given = vl_nnbnorm(np.ones((2, 2, 3, 1)), np.ones(3), np.zeros(3), "epsilon", 0.25)
+    assert np.allclose(moments[:, 1], epsilon**0.5, rtol=1e-12) and (given[:, 1] == 0.5).all()
 
 
 def test_the_loss_divides_by_the_images_where_master_is_followed(rng):

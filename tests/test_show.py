@@ -133,7 +133,9 @@ def test_without_graphviz_the_way_out_is_said_and_no_file_is_left(net, tmp_path,
     monkeypatch.setenv("PATH", str(tmp_path))
     assert refused(call(capsys, "show", net, "--dot", tmp_path / "net.svg"), "graphviz is not installed", "without it")
     assert call(capsys, "show", net, "--svg", tmp_path / "net.svg", "--dot", tmp_path / "net.dot")[0] == 0
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.dot", "net.svg"]
+    assert call(capsys, "show", net, "--dot", tmp_path / "net")[0] == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net", "net.dot", "net.svg"]
+    assert (tmp_path / "net").read_text() == (tmp_path / "net.dot").read_text()
 
 
 # -- what is wrong

@@ -288,8 +288,9 @@ def test_what_was_kept_is_gone_on_with(solver, rng):
     assert np.array_equal(straight.value, resumed.value)
 
 
-def test_what_was_read_is_copied_into_the_parameters_order():
-    w, read = np.zeros((2, 3)), np.asfortranarray(np.arange(6.0).reshape(2, 3))
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_what_was_read_is_copied_into_the_parameters_order(order):
+    w, read = np.zeros((2, 3)), np.asarray(np.arange(6.0).reshape(2, 3), order=order)
     state = {"p": solvers.SGD().resumed(w, read)}
     param = Param("p", w, np.ones((2, 3)), fanout=1)
     for _ in range(2):

@@ -91,6 +91,10 @@ def test_the_net_itself_is_left_alone(net):
 def test_the_input_size_is_what_the_file_says(net, meta, size):
     net.meta = meta
     assert summary.input_sizes(net) == size
+    assert summary.table(net) == summary.table(net, size)
+    assert rows(summary.table(net), "conv1")[0][5] == (
+        "x".join(map(str, (*size["input"][:2], 8, 1))) if size else "?x?x8x?"
+    )
 
 
 def test_a_given_size_is_completed_by_the_first_filters_channels_and_one_image(net):
@@ -105,7 +109,7 @@ def test_a_given_size_is_completed_by_the_first_filters_channels_and_one_image(n
     [
         (None, "mean image: none in meta.normalization.averageImage"),
         (np.array([[123.68, 116.779, 103.939]]), "mean image: one colour, 123.7 116.8 103.9 (1x3)"),
-        (np.full((224, 224, 3), 117.25), "mean image: a picture of 224x224x3, on average 117.2"),
+        (np.arange(224.0).reshape(224, 1, 1).repeat(3, 2), "mean image: a picture of 224x1x3, on average 111.5"),
     ],
 )
 def test_the_mean_images_form_is_told(net, image, words):
