@@ -108,7 +108,8 @@ def seed(value: Array | None, der: Array | float, what: str) -> Array:
     start = array.empty(xp, array.four_d(value).shape, value.dtype)
     given = xp.asarray(der, value.dtype)
     if given.ndim and (*given.shape, 1, 1, 1, 1)[: max(4, given.ndim)] != start.shape:
-        raise ValueError(f"the derivative for {what} has shape {given.shape}; a number or {value.shape} is right")
+        right = f"a number or {value.shape}" if value.ndim else "a number"
+        raise ValueError(f"the derivative for {what} has shape {given.shape}; {right} is right")
     start[...] = array.four_d(given)
     return start
 

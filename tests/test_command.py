@@ -168,6 +168,14 @@ def test_a_file_where_a_folder_should_be_is_refused_and_the_other_way_round(tmp_
     arguments.check_file(tmp_path / "file")
 
 
+def test_a_file_that_is_read_is_not_written(tmp_path):
+    (tmp_path / "net.mat").write_text("mine")
+    arguments.check_file(tmp_path / "new.mat", tmp_path / "net.mat", None)
+    for name in ("net.mat", "../" + tmp_path.name + "/net.mat"):
+        with pytest.raises(ValueError, match=r"net\.mat: it is the file to read; another name is right"):
+            arguments.check_file(tmp_path / name, None, tmp_path / "net.mat")
+
+
 def test_a_place_where_one_may_not_write_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(arguments.os, "access", lambda place, mode: False)  # root may write anywhere
     with pytest.raises(PermissionError, match="you may not write in"):

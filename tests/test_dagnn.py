@@ -393,6 +393,8 @@ def test_the_derivative_to_start_from_may_lack_sizes_of_1_as_in_matlab_but_not_o
     np.testing.assert_array_equal(net.params["conv1f"].der, whole)
     with pytest.raises(ValueError, match=r"'prediction' has shape \(6, 3\); a number or \(6, 5, 3, 1\) is right"):
         net.eval(inputs, {"prediction": dy[:, 0]})
+    with pytest.raises(ValueError, match=r"'objective' has shape \(3, 3\); a number is right"):
+        net.eval(inputs, {"objective": np.ones((3, 3))})
 
 
 @pytest.mark.parametrize(("block", "came"), [(relu.ReLU, "ReLU"), ("relu", "a str")])

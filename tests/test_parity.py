@@ -266,6 +266,12 @@ def filters_flipped(pair):
     pair.ours.params["conv2f"].value = pair.ours.params["conv2f"].value[::-1, ::-1].copy()
 
 
+@fault("conv1", "parameters", "every layer with parameters is off, and none without")
+def parameters_of_another_epoch(pair):
+    for param in pair.ours.params.values():
+        param.value = param.value * param.value.dtype.type(1.01)
+
+
 @fault("input", "transposed", "height and width are exchanged")
 def image_transposed(pair):
     pair.brought = {"input": pair.given["input"].swapaxes(0, 1)}
@@ -342,6 +348,15 @@ def test_no_files_no_dump_and_other_names_are_refused(tmp_path, capsys):
     assert refused(own, "it holds 'image'", "input, label")
     cut_short(tmp_path / "own.npz")
     assert refused(call(capsys, "parity", net, dump, "--inputs", tmp_path / "own.npz"), "own.npz", "no .npz file")
+    (tmp_path / "own.npz").write_bytes(b"")
+    assert refused(call(capsys, "parity", net, dump, "--inputs", tmp_path / "own.npz"), "own.npz", "no .npz file")
+    np.save(tmp_path / "own.npy", np.zeros(3))
+    (tmp_path / "own.npy").rename(tmp_path / "own.npz")
+    assert refused(call(capsys, "parity", net, dump, "--inputs", tmp_path / "own.npz"), "own.npz", "no .npz file")
+    np.savez(tmp_path / "own.npz")
+    assert refused(call(capsys, "parity", net, dump, "--inputs", tmp_path / "own.npz"), "it holds no arrays", "label")
+    assert refused(call(capsys, "parity", net, dump, "--html", net), "net.mat: it is the file to read")
+    assert refused(call(capsys, "parity", net, dump, "--html", "a", "--json", "a"), "both are a; two files are right")
     cut_short(dump)
     assert refused(call(capsys, "parity", net, dump), "dump.mat", "damaged or cut short")
 

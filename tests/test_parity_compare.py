@@ -39,11 +39,18 @@ def test_equal_arrays_are_at_no_distance_whatever_they_hold():
         assert (far.max_abs, far.relative, far.off_cosine, far.ulps, far.problem) == (0, 0, 0, 0, "")
 
 
+def test_where_nan_stands_is_said():
+    one, nan = np.ones(2), np.array([1, np.nan])
+    assert measures.measure(nan, one).problem == "NaN or infinite here"
+    assert measures.measure(one, nan).problem == "NaN or infinite in MATLAB"
+    assert measures.measure(nan, nan[::-1]).problem == "NaN or infinite here and in MATLAB"
+
+
 def test_what_cannot_be_compared_says_why():
     b = np.ones((2, 3, 1, 1))
     assert measures.measure(None, b).problem == "not computed here"
     assert measures.measure(np.ones((3, 2, 1, 1)), b).problem == "size 3x2, MATLAB's 2x3"
-    assert measures.measure(np.full((2, 3), np.nan), b).problem == "NaN or infinite in one of the two"
+    assert measures.measure(np.full((2, 3), np.nan), b).problem == "NaN or infinite here"
     assert measures.measure(np.ones((2, 3, 1, 1)), np.full((2, 3), np.inf)).relative == np.inf
 
 
@@ -212,6 +219,44 @@ def test_a_mask_that_cannot_be_known_is_asked_for(tmp_path, rng):
     dumps.value(struct, "x1")["value"] = dumps.EMPTY
     with pytest.raises(ValueError, match=r"layer 'layer1': the dump lacks 'x1' or 'x2', so the mask .* is not known"):
         compare.compare(net, loaded(tmp_path, struct))
+
+
+def test_an_input_that_matlab_had_from_before_is_given_here_too(tmp_path, rng):
+    """MatConvNet keeps what an input held where eval is not given it anew."""
+    net = DagNN()
+    net.add_layer("sum", sum_.Sum(), ["x", "mask"], "y")
+    struct = dumps.record(net, {"x": rng.standard_normal((3, 4, 2, 1)), "mask": rng.standard_normal((3, 4, 2, 1))})
+    struct["inputs"] = struct["inputs"][:, :2]
+    found = loaded(tmp_path, struct)
+    result = compare.compare(net, found)
+    assert list(found.inputs) == ["x"] and result.ok and set(by_label(result)) == {"x", "mask", "y"}
+    brought = {"x": found.inputs["x"] + 1}
+    assert [hint.where for hint in hints.find(net, found, compare.compare(net, found, brought), brought)] == ["x"]
+
+
+def test_a_dump_of_another_net_is_refused_by_the_name_that_is_missing(tmp_path, rng):
+    net = chain(relu.ReLU())
+    struct = dumps.record(net, {"x0": rng.standard_normal((3, 4, 2, 1))}, {"x1": 1.0})
+    found = loaded(tmp_path, struct)
+    net.rename_var("x1", "y")
+    with pytest.raises(
+        ValueError, match=r"dump.derOutputs: the net has no variable 'x1', only y; the network that was"
+    ):
+        compare.compare(net, found)
+    net.rename_var("x0", "x")
+    with pytest.raises(ValueError, match=r"dump.inputs: the net has no variable 'x0', only x; the network that was"):
+        compare.compare(net, found)
+
+
+@pytest.mark.parametrize(("dtype", "says"), [(np.float32, "single .* is double"), (np.float64, "double .* is single")])
+def test_a_dump_in_another_precision_is_refused_in_one_sentence(dtype, says, tmp_path, rng):
+    net = chain(conv.Conv([1, 1, 2, 2]))
+    theirs = chain(conv.Conv([1, 1, 2, 2]), dtype=np.float64)
+    x = rng.standard_normal((3, 3, 2, 1))
+    if dtype == np.float64:
+        net, theirs, x = theirs, net, x.astype(np.float32)
+    with pytest.raises(ValueError, match=f"layer 'layer0': its parameter 'p0_0' is {says}; the network as it was"):
+        compare.compare(net, loaded(tmp_path, dumps.record(theirs, {"x0": x})))
 
 
 def test_a_run_that_stops_is_compared_as_far_as_it_came(tmp_path, rng):

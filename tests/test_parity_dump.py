@@ -33,6 +33,12 @@ def test_an_input_counts_as_a_value_where_no_variable_is_kept(tmp_path):
     np.testing.assert_array_equal(found.value("x"), found.inputs["x"])
 
 
+def test_derivatives_left_from_an_earlier_evaluation_are_not_read(tmp_path):
+    """A pass forward clears no derivatives in MatConvNet: after training, a dump of one holds the last batch's."""
+    found = dump.load(written(tmp_path, dump=struct(derOutputs=np.zeros((0, 0)))))
+    assert set(found.values) == {"x", "y"} and not found.ders and not found.param_ders
+
+
 def test_one_variable_and_one_parameter_alone_are_read_too(tmp_path):
     one = {"name": "x", "value": np.ones((1, 1)), "der": np.zeros((0, 0))}
     found = dump.load(written(tmp_path, dump=struct(vars=one, params={"name": "f", "der": np.ones((1, 1))})))

@@ -40,6 +40,21 @@ def test_agreement_is_said_in_one_sentence():
     assert report.text(GOOD).splitlines()[-1].startswith("All 3 arrays are within tolerance; the furthest")
 
 
+def test_of_a_sum_that_cancels_the_verdict_tells_how_far_its_terms_are_off():
+    bias = row("conv1", "conv1b", 3.0, kind="param der")
+    bias.whole, bias.scale, bias.allowed_whole = Measure(3e-6, 3.0, 1.0, 9.0), 100.0, 1e-6
+    assert report.text(made(row("conv1"), bias)).endswith("the furthest, end to end, is off by 1e-07.")
+
+
+def test_what_the_net_does_not_have_is_no_input_and_one_reason_is_told_once():
+    lost = Measure(problem="the net has no variable of that name")
+    rows = [Row("", "", "value", f"y{i}", (3,), lost, None, 0.0, 0.0, 0.0, 0.0) for i in range(9)]
+    said = report.text(made(*rows))
+    assert "y0, y1, y2, y3, y4, y5 and 3 more: the net has no variable of that name." in said
+    for written in (said, page.write(made(*rows))):
+        assert "(unknown)" in written and "(input)" not in written
+
+
 def test_the_first_layer_off_by_itself_is_named_then_what_is_known_of_it():
     said = report.text(BAD)
     assert (

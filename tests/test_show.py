@@ -155,6 +155,7 @@ def test_an_hdf5_file_cut_short_is_named(data_dir, tmp_path, capsys, kept):
     whole = (data_dir / "networks/dncnn_sigma25_v73.mat").read_bytes()
     (tmp_path / "cut.mat").write_bytes(whole[:kept])
     assert refused(call(capsys, "show", tmp_path / "cut.mat"), "cut.mat")
+    assert refused(call(capsys, "show", tmp_path / "cut.mat", "--svg", tmp_path / "cut.mat"), "it is the file to read")
 
 
 def test_a_folder_and_an_image_are_no_network(tmp_path, capsys):

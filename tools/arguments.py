@@ -4,7 +4,6 @@ import argparse
 import importlib
 import os
 import sys
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,10 +34,15 @@ def check_folder(path: Path) -> None:
         raise PermissionError(f"{path}: it cannot be written, as you may not write in {place}")
 
 
-def check_file(path: Path) -> None:
-    """Raises OSError where file `path` could not be written, or replaced where it is there. Makes nothing."""
+def check_file(path: Path, *read: Path | None) -> None:
+    """Raises OSError where file `path` could not be written, or replaced where it is there. Makes nothing.
+
+    Raises ValueError where it is one of the files that are read.
+    """
     if path.is_dir():
         raise IsADirectoryError(f"{path}: it is a folder; the name of a file is right")
+    if any(other and other.exists() and path.exists() and path.samefile(other) for other in read):
+        raise ValueError(f"{path}: it is the file to read; another name is right, so that nothing is lost")
     check_folder(path.parent)
 
 
@@ -85,5 +89,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path) as file:
             return dict(file)
-    except (ValueError, zipfile.BadZipFile) as error:
+    except OSError:
+        raise
+    except Exception as error:  # damage shows as half a dozen kinds of error
         raise ValueError(f"{path}: it is no .npz file of plain arrays ({error})") from error

@@ -44,9 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, write, say so."""
-    arguments.check_file(args.out)
-    if args.out.exists() and args.file.exists() and args.out.samefile(args.file):
-        raise ValueError(f"{args.out}: it is the file to read; another name is right, so that nothing is lost")
+    arguments.check_file(args.out, args.file)
     kept = ""
     if not args.network and checkpoint.is_whole(args.file):
         read = checkpoint.load(args.file, args.canonical_names)

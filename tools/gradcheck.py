@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
     parser.add_argument("what", help="a block's type (Pooling, dagnn.Pooling), `all`, or a file, .mat")
     parser.add_argument(
-        "properties", nargs="*", metavar="NAME=VALUE", help="the block's properties, as in MATLAB or here"
+        "properties", nargs="*", default=[], metavar="NAME=VALUE", help="the block's properties, as in MATLAB or here"
     )
     parser.add_argument(
         "--size", type=int, nargs="+", metavar="N", help="of the first input: height width [channels [images]]"

@@ -19,6 +19,7 @@ Tolerances, relative to max|b|:
 A parameter's derivative is a sum that may cancel (a bias before a batch normalisation): it is measured against what its terms
 would come to if they did not. Where rounding made a ReLU or a maximum decide otherwise than MATLAB's, which is counted, the
 derivatives end to end are judged by their direction: 1 - cosine at most 1e-5.
+A GPU's libraries may sum in other ways than these: dump on the CPU (net.move('cpu')), or give --tolerance 1e-4.
 
 Exit code 0: all is within tolerance; 1: it is not; 2: the files cannot be read or run.
 """
@@ -26,7 +27,7 @@ Exit code 0: all is within tolerance; 1: it is not; 2: the files cannot be read 
 import argparse
 from pathlib import Path
 
-from dagnet.files import atomic, netfile
+from dagnet.files import atomic, matvalues, netfile
 from dagnet.parity import compare, dump, hints, page, report
 from dagnet.training import profile
 
@@ -72,13 +73,17 @@ def run(args: argparse.Namespace) -> int:
         )
     for path in (args.json, args.html):
         if path:
-            arguments.check_file(path)
+            arguments.check_file(path, args.net, args.dump, args.inputs)
+    if args.json and args.json == args.html:
+        raise ValueError(f"--json, --html: both are {args.json}; two files are right")
     arguments.define(args.define)
     theirs = dump.load(args.dump)
     theirs.mode = args.mode or theirs.mode
     net = netfile.load(args.net)
     profile.apply(net, args.profile)
     inputs = arguments.arrays(args.inputs) if args.inputs else {}
+    if args.inputs and not inputs:
+        raise ValueError(f"{args.inputs}: it holds no arrays; some of {', '.join(theirs.inputs)} are right")
     if strangers := [name for name in inputs if name not in theirs.inputs]:
         raise ValueError(
             f"{args.inputs}: it holds '{strangers[0]}'; inputs of the dump ({', '.join(theirs.inputs)}) are right"
@@ -99,12 +104,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace, theirs: dump.Dump) -> dict[str, str]:
-    dtypes = {
-        str(value.dtype).replace("float32", "single").replace("float64", "double") for value in theirs.values.values()
-    }
     return {
         "mode": theirs.mode,
-        "precision": " and ".join(sorted(dtypes)),
+        "precision": " and ".join(sorted({matvalues.class_of(value) for value in theirs.values.values()})),
         "profile": args.profile,
         "derivatives of": ", ".join(theirs.der_outputs) or "nothing",
         "inputs": str(args.inputs or "the dump's"),

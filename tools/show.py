@@ -10,6 +10,8 @@ from dagnet import summary
 from dagnet.files import atomic, netfile
 from dagnet.summary import dot
 
+from . import arguments
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
@@ -40,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the tables, and write the pictures asked for."""
+    for path in (args.svg, args.dot):
+        if path:
+            arguments.check_file(path, args.file)
     net = netfile.load(args.file)
     sizes = summary.input_sizes(net, tuple(args.size) if args.size else None)
     if args.format:

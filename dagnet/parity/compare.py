@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 
 from dagnet.dagnn import DagNN
+from dagnet.files.matvalues import class_of
 from dagnet.graph import LayerRecord
 from dagnet.layers.array import Array
 
@@ -37,7 +38,8 @@ KINDS: tuple[Kind, ...] = ("value", "der", "param der")  # of what a pass makes
 class Row:
     """One dumped array beside ours.
 
-    layer     the layer that makes the value, reads the variable that is derived, or uses the parameter; "" for inputs
+    layer     the layer that makes the value, reads the variable that is derived, or uses the parameter; "" for inputs, and for
+              names that the net does not have
     whole     end to end;  alone: the layer alone, None where there is nothing to run it on
     largest   max|b|
     scale     what the allowed differences are relative to: max|b|, or more for a sum that cancels
@@ -61,6 +63,11 @@ class Row:
     def label(self) -> str:
         """The array's name as the report has it: x1, or d x1 for a derivative."""
         return f"d {self.name}" if self.kind.endswith("der") else self.name
+
+    @property
+    def place(self) -> str:
+        """Where the array belongs, as the report has it."""
+        return self.layer or ("(input)" if self.kind == "input" else "(unknown)")
 
     @property
     def problem(self) -> str:
@@ -117,19 +124,40 @@ def compare(
 
     inputs      replace the dump's end to end, by name: they are compared with what the dump holds
     tolerance   replaces BASE
-    Raises KeyError where the net has none of the dump's inputs or derivatives to start from, ValueError where the mask of a
-    DropOut cannot be known, RuntimeError where a block is not known here.
+    An input of the net that was not given to eval counts as given where MATLAB had a value for it, left from before.
+    Raises ValueError where the net has none of the dump's inputs or derivatives to start from, or another precision, and where
+    the mask of a DropOut cannot be known, RuntimeError where a block is not known here.
     """
+    _check(net, dump)
     net.mode = dump.mode
     if dump.mode == "normal":
         runs.set_masks(net, dump)
-    used = dump.inputs | dict(inputs or {})
+    left = {name: value for name in net.inputs if (value := dump.value(name)) is not None}
+    used = left | dump.inputs | dict(inputs or {})
     whole = runs.end_to_end(net, used, dump)
     alone = runs.layer_by_layer(net, dump, whole)
     flips = {r.name: n for r in net.layers.values() if r.inputs and (n := runs.flips(r, whole, dump))}
     rows = _Rows(net, dump, used, whole, alone, flips, tolerance).all()
     not_dumped = [name for name in net.vars if dump.value(name) is None]
     return Comparison(rows, flips, whole.problems.get("", ""), not_dumped)
+
+
+def _check(net: DagNN, dump: Dump) -> None:
+    """Raises ValueError where the dump is of another net, as names and precision tell before anything is run."""
+    for field, names, known in (("inputs", dump.inputs, net.inputs), ("derOutputs", dump.der_outputs, net.outputs)):
+        if strangers := [name for name in names if name not in net.vars]:
+            raise ValueError(
+                f"dump.{field}: the net has no variable '{strangers[0]}', only {', '.join(known)}; "
+                "the network that was dumped is right"
+            )
+    for record in net.layers.values():
+        x = dump.value(record.inputs[0]) if record.inputs and record.params else None
+        w = net.params[record.params[0]].value if record.params else None
+        if x is not None and w is not None and x.dtype.kind == w.dtype.kind == "f" and x.dtype != w.dtype:
+            raise ValueError(
+                f"layer '{record.name}': its parameter '{record.params[0]}' is {class_of(w)} and the dump's "
+                f"'{record.inputs[0]}' is {class_of(x)}; the network as it was when dumped, in one precision with it, is right"
+            )
 
 
 @dataclass

@@ -6,7 +6,8 @@ The file holds a struct `dump`:
     derOutputs   the same for the derivatives to start from; empty for a forward pass alone
     vars         struct array with name, value, der
     params       struct array with name, der
-Shapes are MATLAB's; here data has four dimensions again. What MATLAB has as [] is None.
+Shapes are MATLAB's; here data has four dimensions again. What MATLAB has as [] is None. MatConvNet leaves the derivatives of
+an earlier evaluation where a later one goes forward alone: without derOutputs they are not read.
 """
 
 import os
@@ -63,9 +64,9 @@ def load(path: str | os.PathLike) -> Dump:
     for i, record in enumerate(_records(struct["vars"], f"{path}: dump.vars")):
         where = f"{path}: dump.vars({i + 1})"
         _keep(dump.values, record, "value", where)
-        _keep(dump.ders, record, "der", where)
+        _keep(dump.ders if dump.der_outputs else {}, record, "der", where)
     for i, record in enumerate(_records(struct["params"], f"{path}: dump.params")):
-        _keep(dump.param_ders, record, "der", f"{path}: dump.params({i + 1})")
+        _keep(dump.param_ders if dump.der_outputs else {}, record, "der", f"{path}: dump.params({i + 1})")
     if not (dump.values.keys() - dump.inputs.keys() or dump.ders or dump.param_ders):
         raise ValueError(f"{path}: dump holds inputs alone; one made with net.conserveMemory = false holds more")
     return dump

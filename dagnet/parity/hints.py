@@ -28,7 +28,8 @@ LRN_POWER = 4.5e-3  # MatConvNet's approximate power is at most 0.41 % off
 class Hint:
     """Where (a layer's name, or an input's), what mistake it looks like, and how far off it was and is without it.
 
-    cause   "pooling", "border", "channel order", "mean", "moments", "power", "mode", "transposed", "labels", "release", ...
+    cause   "pooling", "border", "channel order", "mean", "moments", "power", "mode", "transposed", "labels", "release",
+            "parameters", ...
     after   None where nothing was changed, but the pattern of the difference says it
     sure    within tolerance then; else only nearer
     """
@@ -55,7 +56,7 @@ def find(net: DagNN, dump: Dump, result: Comparison, inputs: Mapping[str, Array]
     for row in result.rows:
         theirs = dump.value(row.name)
         if row.kind == "input" and not row.ok and theirs is not None:
-            found += _of_input(row, (dump.inputs | dict(inputs or {}))[row.name], theirs, mean)
+            found += _of_input(row, (inputs or {}).get(row.name, theirs), theirs, mean)
     whole = runs.Pass()  # where an input is not in the dump there is nothing to try a change on
     rows: dict[str, list[Row]] = {}
     for row in result.rows:
@@ -67,7 +68,7 @@ def find(net: DagNN, dump: Dump, result: Comparison, inputs: Mapping[str, Array]
         case = runs.case_of(net, net.layers[name], dump, whole)
         if case is not None:
             found += _of_layer(case, some, dump, mean)
-    return found
+    return found or _of_all(net, rows)
 
 
 # ---------------------------------------------------------------- an input
@@ -146,6 +147,19 @@ def _best(hints: list[Hint]) -> list[Hint]:
         return list(sure.values())
     near = [hint for hint in hints if hint.after is not None and hint.after * NEARER <= hint.before < np.inf]
     return sorted(near, key=lambda hint: hint.after or 0.0)[:1]
+
+
+def _of_all(net: DagNN, rows: Mapping[str, list[Row]]) -> list[Hint]:
+    """Whether the layers that are off are just those that have parameters."""
+    off = {name: some for name, some in rows.items() if not all(row.alone_ok for row in some)}
+    if len(off) < 2 or off.keys() != {name for name in rows if net.layers[name].params}:
+        return []
+    first, some = next(iter(off.items()))
+    before = max(row.alone.relative for row in some if row.alone)
+    text = (
+        "from here on every layer with parameters is off, and none without: MATLAB had others, of another epoch perhaps"
+    )
+    return [Hint(first, "parameters", text, before, None, False)]
 
 
 # ---------------------------------------------------------------- what is seen where no change explains all

@@ -38,7 +38,8 @@ def measure(ours: Array | None, theirs: np.ndarray, problem: str = "") -> Measur
     most_of_b = largest(theirs)
     most = float(difference.max(initial=0.0))
     if not np.isfinite(most):
-        return Measure(problem="NaN or infinite in one of the two")
+        sides = [side for side, values in (("here", a), ("in MATLAB", b)) if not np.isfinite(values).all()]
+        return Measure(problem=f"NaN or infinite {' and '.join(sides)}")
     if most == 0:
         return Measure(0.0, 0.0, 0.0, 0.0)
     a, b = np.nan_to_num(a), np.nan_to_num(b)

@@ -86,7 +86,7 @@ def _table(result: Comparison) -> str:
     for row in result.rows:
         cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in line(row, True)[1:])
         css = "" if row.ok else ' class="bad"'
-        lines.append(f"<tr{css}><th>{html.escape(row.layer or '(input)')}</th>{cells}</tr>")
+        lines.append(f"<tr{css}><th>{html.escape(row.place)}</th>{cells}</tr>")
     head = "".join(f"<th>{name}</th>" for name in HEAD)
     return f'<table class="arrays"><tr>{head}</tr>{"".join(lines)}</table>'
 

@@ -11,6 +11,7 @@ from .hints import Hint
 from .measures import Measure, times
 
 NONE = "-"
+MOST_NAMES = 6  # of arrays that have the same problem
 HEAD = ["layer", "type", "array", "size", "max abs", "relative", "1-cos", "ulp", "allowed", "alone", "allowed", "off"]
 
 
@@ -27,21 +28,25 @@ class Report:
         """Sentences: whether all agrees; if not, where it begins, and the hints."""
         rows, bad = self.result.rows, self.result.bad
         if not bad:
-            worst = max((row.whole.relative for row in rows), default=0.0)
+            worst = max((row.whole.max_abs / row.scale for row in rows if row.scale), default=0.0)
             lines = [f"All {len(rows)} arrays are within tolerance; the furthest, end to end, is off by {worst:.2g}."]
         else:
             lines = [f"{len(bad)} of {len(rows)} arrays are out of tolerance. {self._where()}"]
         if self.result.stopped:
-            lines.append(f"End to end the run stopped: {self.result.stopped}.")
+            lines.append(f"End to end the run stopped: {self.result.stopped}".rstrip("?.") + ".")
         if flips := self.result.flips:
             named = ", ".join(f"{name} {count}" for name, count in flips.items())
             lines.append(f"ReLUs and maxima that decided otherwise end to end: {named}.")
-        lines += [f"{row.label}: {row.problem}." for row in bad if row.problem and not (row.type and row.alone_ok)]
+        problems: dict[str, list[str]] = {}
+        for row in bad:
+            if row.problem and not (row.type and row.alone_ok):
+                problems.setdefault(row.problem, []).append(row.label)
+        lines += [f"{_some(labels)}: {problem}." for problem, labels in problems.items()]
         lines += [f"Hint: {hint}." for hint in self.hints]
         if bad and not self.hints and any(not row.alone_ok for row in bad):
             lines.append("No mistake that is known here explains it.")
         if self.result.not_dumped:
-            lines.append(f"Not in the dump: {', '.join(self.result.not_dumped)}.")
+            lines.append(f"Not in the dump: {_some(self.result.not_dumped)}.")
         return lines
 
     def _where(self) -> str:
@@ -54,13 +59,18 @@ class Report:
         return f"Every layer by itself is within tolerance; end to end the first to leave it is {place}."
 
 
+def _some(labels: Sequence[str]) -> str:
+    more = len(labels) - MOST_NAMES
+    return ", ".join(labels[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
 def text(report: Report) -> str:
     """The table and the verdict."""
     settings = "; ".join(f"{name} {value}" for name, value in report.settings.items())
     lines, last = [], None
     for row in report.result.rows:
-        lines.append(line(row, row.layer != last))
-        last = row.layer
+        lines.append(line(row, row.place != last))
+        last = row.place
     widths = [max(len(line[i]) for line in [HEAD, *lines]) for i in range(len(HEAD))]
     for i, most in ((0, 16), (1, 9), (2, 16), (3, 14)):
         widths[i] = min(widths[i], most)
@@ -110,7 +120,7 @@ def line(row: Row, first: bool) -> list[str]:
     whole, alone = row.whole, row.alone
     numbers = [short(whole.max_abs), short(whole.relative), short(whole.off_cosine), short(whole.ulps)]
     verdict = {(True, True): "", (False, True): "alone", (True, False): "end", (False, False): "both"}
-    where = [row.layer or "(input)", row.type] if first else ["", ""]
+    where = [row.place, row.type] if first else ["", ""]
     by_itself = ["", ""] if alone is None else [short(alone.relative), short(allowed_relative(row, row.allowed_alone))]
     return [
         *where,
