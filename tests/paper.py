@@ -113,7 +113,8 @@ class Replay:
             if done % epoch == 0:
                 net.reset()
             batch, rate = self.run.batch(done), numbers["train"]["learningRate"].item()
-            passes.train_batch(net, [batch], self.run.recipe, BATCH, rate)
+            passes.derive_batch(net, [batch], self.run.recipe)
+            passes.update(net, self.run.recipe, BATCH, rate)
             self.losses.append(float(net.vars["objective"].value))
             self.averages.append(passes.statistics(net)["objective"])
             self.predictions.append(norms(net.vars["prediction"].value))

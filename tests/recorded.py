@@ -195,7 +195,8 @@ class Replay:
                 passes.start(self.net, self.recipe, "train")
             before = epoch
             rate = self._rates[min(epoch, len(self._rates)) - 1]
-            passes.train_batch(self.net, parts, self.recipe, sum(p["input"].shape[3] for p in parts), rate)
+            passes.derive_batch(self.net, parts, self.recipe)
+            passes.update(self.net, self.recipe, sum(p["input"].shape[3] for p in parts), rate)
             yield step
 
     def distances(self, step: Run) -> dict[str, float]:

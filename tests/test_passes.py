@@ -68,6 +68,28 @@ def test_statistics_are_taken_after_the_update_but_in_beta18():
         assert seen == after != before
 
 
+def test_a_loss_that_is_not_to_be_averaged_is_no_statistic_and_the_others_are_means_over_all_images():
+    net, noted = little.net(), []
+    one_pass(net, unchanged)
+    net.layers["error"].block.ignore_average = True
+
+    def note(epoch, indices, batch):
+        noted.append(len(indices))
+
+    outcome = one_pass(net, note, images=[7, 8, 9, 0], kind="val")
+    assert noted == [2, 1, 1] and list(outcome.record) == ["num", "time", "objective", "accuracy"]
+    single = [one_pass(net, note, images=[i], kind="val").record["objective"] for i in (7, 8, 9, 0)]
+    assert outcome.record["objective"] == pytest.approx(np.mean(single), rel=1e-6)
+
+
+def test_after_a_pass_the_net_holds_parameters_alone():
+    net = little.net()
+    for kind in ("train", "val"):
+        one_pass(net, unchanged, kind=kind)
+        assert all(var.held == {"value": None, "der": None} for var in net.vars.values())
+        assert net.layers["objective"].block.num_averaged == 0
+
+
 # -- what stops it
 
 

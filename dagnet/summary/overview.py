@@ -98,10 +98,8 @@ def _wiring(net: DagNN, record: LayerRecord) -> list[str]:
 
 
 def _totals(net: DagNN, given: Mapping[str, Sequence[int]], sizes: Mapping[str, block.Size]) -> str:
-    params = sum(prod(facts.dims_of(param)) for param in net.params.values())
-    known = [prod(size) for size in sizes.values() if not any(isnan(v) for v in size)]
-    variables = int(sum(known))
-    lost = len(sizes) - len(known)
+    params, variables = (size // facts.BYTES for size in facts.memory_of(net, sizes))
+    lost = sum(any(map(isnan, size)) for size in sizes.values())
     missing = f" (without {lost} of unknown size)" if lost else ""
     rows = [("parameters", params, ""), ("variables", variables, missing), ("together", params + variables, "")]
     lines = [f"{name:10} {values:>14,} values {_memory(values * facts.BYTES):>9}{note}" for name, values, note in rows]

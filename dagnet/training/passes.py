@@ -113,12 +113,6 @@ def start(net: DagNN, recipe: Recipe, kind: Kind) -> None:
         recipe.state.clear()
 
 
-def train_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe, images: int, learning_rate: float) -> None:
-    """derive_batch and update in one, for a batch of `images` images."""
-    derive_batch(net, sub_batches, recipe)
-    update(net, recipe, images, learning_rate)
-
-
 def derive_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe) -> None:
     """Sums the derivatives of a batch's sub-batches. Raises FloatingPointError where a loss is NaN or infinite."""
     for param in net.params.values():
