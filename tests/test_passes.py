@@ -7,9 +7,9 @@ from dagnet.training import passes, profile, solvers
 from tests import little, recorded
 
 
-def one_pass(net, change, *, images=range(7), kind="train", rate=0.01):
+def one_pass(net, change, *, images=range(7), kind="train", rate=0.01, objective="objective"):
     """A pass over the little images, with change(epoch, indices, batch) done to each batch."""
-    recipe = passes.Recipe(profile.apply(net, "beta25"), solvers.SGD(0.9), {}, 3, 2, 1e-4, {"objective": 1.0})
+    recipe = passes.Recipe(profile.apply(net, "beta25"), solvers.SGD(0.9), {}, 3, 2, 1e-4, {objective: 1.0})
     return passes.run(net, little.Changed(little.source(), change), recipe, kind, 1, np.asarray(images), rate)
 
 
@@ -97,8 +97,20 @@ def test_an_input_that_is_not_finite_is_named():
     def poison(epoch, indices, batch):
         batch["input"][0, 0, 0, 0] = np.nan
 
-    with pytest.raises(FloatingPointError, match="the input 'input' that get_batch gave is not finite"):
+    says = "training: 'objective' became nan: the input 'input' that get_batch gave is not finite"
+    with pytest.raises(FloatingPointError, match=says):
         one_pass(little.net(), poison)
+
+
+def test_an_objective_of_many_numbers_stops_too():
+    def poison_without_labels(epoch, indices, batch):
+        batch["input"][0, 0, 0, 0] = np.nan
+        del batch["label"]
+
+    net = little.net()
+    net.remove_layer(["objective", "error", "accuracy"])
+    with pytest.raises(FloatingPointError, match="training: 'prediction' became not finite: the input 'input'"):
+        one_pass(net, poison_without_labels, objective="prediction")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
