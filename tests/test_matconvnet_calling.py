@@ -62,9 +62,9 @@ def test_argparse_refuses_or_returns_or_merges_what_is_unknown():
     opts = {"lr": 0.1, "train": {"gpus": []}}
     with pytest.raises(ValueError, match="there is no option 'rate'; one of lr, train is right"):
         vl_argparse(opts, ["rate", 1])
-    assert vl_argparse(opts, ["rate", 1, "lr", 2, "train.x", 3], rest=True) == (
+    assert vl_argparse(opts, ["rate", 1, "lr", 2, "train", {"x": 3, "y": 4}], rest=True) == (
         {"lr": 2, "train": {"gpus": []}},
-        ["rate", 1, "train.x", 3],
+        ["rate", 1, "train.x", 3, "train.y", 4],
     )
     assert vl_argparse(opts, ["rate", 1], "merge")["rate"] == 1
     with pytest.raises(ValueError, match="'merges' came; 'nonrecursive' or 'merge' is right"):

@@ -96,9 +96,11 @@ def test_layers_are_spliced_and_renamed_as_in_matlab(net):
     net.setLayerParams("pred", ["g"])
     assert net.layers(1).params == ["f", "conv1b"]
     assert net.layers(2).inputs == ["y"] and net.layers(2).params == ["g"]
-    with pytest.warns(UserWarning, match="the net has no variable 'nowhere' to rename"):
-        net.renameVar("nowhere", "there")
-    net.renameVar("nowhere", "there", "quiet", True)
+    for rename, kind in ((net.renameLayer, "layer"), (net.renameVar, "variable"), (net.renameParam, "parameter")):
+        with pytest.warns(UserWarning, match=f"the net has no {kind} 'nowhere' to rename"):
+            rename("nowhere", "there")
+        rename("nowhere", "there", "quiet", True)
+        rename("nowhere", "there", "quiet")
     net.rebuild()
     assert net.getLayerExecutionOrder() == [1, 2, 3]
 

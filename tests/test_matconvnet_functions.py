@@ -137,6 +137,8 @@ def test_concat_and_crop_derive_from_sizes_alone(rng):
         np.testing.assert_array_equal(a, b)
     x, dy = rng.standard_normal((5, 5, 3, 2)), rng.standard_normal((4, 4, 3, 2))
     np.testing.assert_array_equal(vl_nncrop([], [1, 0, 0, 1], dy, x.shape), vl_nncrop(x, [1, 0, 0, 1], dy))
+    one = vl_nncrop(x[:, :, :1, :1], 1, dy[:3, :3, :1, :1])
+    np.testing.assert_array_equal(vl_nncrop([], 1, dy[:3, :3, 0, 0], [5, 5]), one)  # sizes of 1 that MATLAB dropped
 
 
 def test_dropout_draws_the_same_masks_after_the_same_seed(xp):

@@ -33,6 +33,8 @@ def test_vl_simplenn_runs_forward_and_back_by_matlabs_call():
     with release("master"):
         assert vl_simplenn_tidy(ported.chain()).normalise
     assert vl_simplenn_move(net, "cpu") is net
+    with pytest.raises(ValueError, match="it was given 'disk'; 'cpu' or 'gpu' is right"):
+        vl_simplenn_move(net, "disk")
 
 
 def test_vl_simplenn_display_prints_what_the_summary_says(capsys):

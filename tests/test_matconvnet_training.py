@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dagnet import matconvnet
+from dagnet import SimpleNN, matconvnet
 from dagnet.files import netfile
-from dagnet.matconvnet import cnn_train, cnn_train_dag, vl_simplenn_tidy
+from dagnet.matconvnet import cnn_train, cnn_train_dag, dagnn, vl_simplenn_tidy
 from dagnet.training import trainer
 from tests import ported
 
@@ -52,6 +52,7 @@ def test_an_epoch_ends_with_the_users_function_and_statistics(net, tmp_path):
 
     def after(net, params, state):
         seen.append((params["epoch"], params["batchSize"], len(state["stats"]["train"])))
+        assert params["imdb"].keys() == {"images"} and params["getBatch"] is ported.get_batch
         return 0 if params["epoch"] == 2 else []
 
     options = ["expDir", tmp_path, "batchSize", 3, "train", [0.0, 1.0], "val", np.nan, "numEpochs", 5]
@@ -141,3 +142,15 @@ def test_an_imdb_without_sets_is_told_unless_the_options_name_the_images(net, tm
         cnn_train_dag(net, imdb, get_batch, "expDir", tmp_path)
     options = ["expDir", tmp_path, "train", [0], "val", [1], "numEpochs", 1, "plotStatistics", False]
     cnn_train_dag(net, imdb, get_batch, *options)
+
+
+@pytest.mark.parametrize(("gpus", "place"), [([], []), (1, ["gpu"]), ([1], ["gpu"])])
+def test_a_gpu_that_is_named_takes_the_net(tmp_path, monkeypatch, gpus, place):
+    moved, given = [], []
+    monkeypatch.setattr(trainer, "train", lambda net, get_batch, **options: given.append(net))
+    for kind in (dagnn.DagNN, SimpleNN):
+        monkeypatch.setattr(kind, "move", lambda net, device: moved.append(device))
+    cnn_train_dag(ported.net(), ported.imdb(), ported.get_batch, "gpus", gpus)
+    cnn_train(ported.chain(), ported.imdb(), ported.get_batch, "gpus", gpus, "conserveMemory", False)
+    assert moved == 2 * place
+    assert not given[1].conserve_memory and cnn_train(ported.chain(), ported.imdb(), None) and given[2].conserve_memory
