@@ -62,6 +62,11 @@ def test_sizes_bring_the_variables_and_all_brings_the_rest(net):
     assert labels(SIZES, all=True, dependencies=False, layers=()) == ["param", "var", ""]
 
 
+def test_a_format_that_is_none_is_told_all_that_are(net):
+    with pytest.raises(ValueError, match="format: it is 'html'; one of ascii, latex, csv, dot, digraph is right"):
+        summary.report(net, format="html")
+
+
 def test_chosen_names_alone_are_told(net):
     text = summary.report(net, SIZES, format="csv", layers="pool1", params=["b"], vars=["x3", "x1"])
     told = tables(text)

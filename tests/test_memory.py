@@ -157,6 +157,7 @@ def test_no_peak_is_below_what_a_pass_takes_where_blocks_pass_arrays_on(rng, inp
 def test_unknown_blocks_and_sizes_count_nothing_and_stop_nothing(net):
     whole = summary.peaks(net, SIZES)
     net.add_layer("mine", catalogue.Unknown("MyBlock", {}), "x9", ["m1", "m2"])
+    assert summary.peaks(net, SIZES, "objective") == summary.peaks(net, SIZES, ["objective"])
     assert summary.peaks(net, SIZES, ["objective"]).test == whole.test
     params = 4 * sum(param.value.size for param in net.params.values())
     assert summary.peaks(net, {}).test >= params

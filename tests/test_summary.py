@@ -85,6 +85,17 @@ def test_the_net_itself_is_left_alone(net):
         ({}, {}),
         ({"normalization": {"imageSize": np.array([[224.0, 200.0, 3.0]])}}, {"input": (224, 200, 3, 1)}),
         ({"normalization": {"imageSize": np.array([[224.0, 200.0, 3.0, 10.0]])}}, {"input": (224, 200, 3, 1)}),
+        *(
+            ({"normalization": {"imageSize": odd}}, {})
+            for odd in (
+                np.zeros((1, 3)),
+                np.array([[np.nan, 3, 3]]),
+                np.array([[np.inf, 3]]),
+                "big",
+                None,
+                np.zeros((0, 0)),
+            )
+        ),
         ({"inputs": {"name": "data", "size": np.array([[96.0, 64.0, 3.0, 10.0]])}}, {"input": (96, 64, 3, 1)}),
     ],
 )

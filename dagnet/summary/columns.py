@@ -47,6 +47,7 @@ def report(
 
     Raises ValueError for an unknown format or a size that does not fit, KeyError for a name that the net does not have.
     """
+    formats.check(format, "dot", "digraph")
     made = net.get_var_sizes(sizes or {})
     if format in ("dot", "digraph"):
         return dot.text(net, made)

@@ -26,11 +26,13 @@ class Window(NamedTuple):
 def input_sizes(net: DagNN, size: Sequence[int] | None = None) -> dict[str, tuple[int, int, int, int]]:
     """The size (H, W, C, N) of the net's first input: `size`, whose C and N may be missing, else what the net's file says.
 
-    That is meta.normalization.imageSize or meta.inputs, for one image; {} where neither is there.
+    That is meta.normalization.imageSize or meta.inputs, for one image; {} where neither is there, or is a size.
     Raises ValueError for a size of less than two or more than four numbers, or with one below 1.
     """
     normalization, inputs = (as_dict(net.meta.get(name)) for name in ("normalization", "inputs"))
     said = np.ravel(normalization.get("imageSize", inputs.get("size", ())))[:3]
+    if not (said.dtype.kind in "iuf" and np.isfinite(said).all() and (said >= 1).all()):
+        said = said[:0]
     numbers = [int(v) for v in (said if size is None else size)]
     if size is not None and (len(numbers) not in (2, 3, 4) or min(numbers) < 1):
         raise ValueError(f"input size: it is {numbers}; two to four numbers (H, W, C, N) of at least 1 are right")

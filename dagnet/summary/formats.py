@@ -37,13 +37,18 @@ def text(tables: Sequence[Table], form: str, width: int) -> str:
 
     Raises ValueError for another format, and for a width below 1.
     """
-    if form not in FORMATS:
-        raise ValueError(f"format: it is {form!r}; one of {', '.join(FORMATS)} is right")
+    check(form)
     if width < 1:
         raise ValueError(f"max_num_columns: it is {width}; at least 1 is right")
     whole = form == "csv"
     pieces = [piece for table in tables for piece in ([table] if whole else table.wrapped(width)) if table.columns]
     return "\n\n".join(FORMATS[form](piece) for piece in pieces)
+
+
+def check(form: str, *others: str) -> None:
+    """Raises ValueError for what is neither a format of tables nor one of the others."""
+    if form not in (known := [*FORMATS, *others]):
+        raise ValueError(f"format: it is {form!r}; one of {', '.join(known)} is right")
 
 
 def memory(size: float) -> str:

@@ -32,18 +32,21 @@ class Peaks:
 
 
 def peaks(
-    net: DagNN, sizes: Mapping[str, Sequence[int]], der_outputs: Sequence[str] | None = None, input_ders: bool = False
+    net: DagNN,
+    sizes: Mapping[str, Sequence[int]],
+    der_outputs: str | Sequence[str] | None = None,
+    input_ders: bool = False,
 ) -> Peaks:
     """The memory of one eval of the net on inputs of these sizes (H, W, C, N).
 
-    der_outputs  from which outputs a training step derives: default `objective`, and all where there is none of that name
+    der_outputs  from which outputs a training step derives, or which one: default `objective`, and all where there is none
     input_ders   whether the derivatives of the net's inputs are made too (net.input_ders; the trainer turns it off)
 
     Raises ValueError where sizes do not fit, KeyError for a name that the net does not have.
     """
     made = net.get_var_sizes(sizes)
-    starts = der_outputs or (["objective"] if "objective" in net.outputs else net.outputs)
-    seeds = {net.vars[name].name: made[name] for name in starts}
+    starts = der_outputs or ("objective" if "objective" in net.outputs else net.outputs)
+    seeds = {net.vars[name].name: made[name] for name in ([starts] if isinstance(starts, str) else starts)}
     return Peaks(
         *(_peak(net, made, seeds, input_ders, conserve) for seeds in ({}, seeds) for conserve in (True, False))
     )
