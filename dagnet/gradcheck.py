@@ -5,6 +5,7 @@ are left out. The net is to compute in float64; a DropOut keeps the mask that it
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -59,10 +60,11 @@ def _labels(record: LayerRecord, scores: Sequence[float], rng: np.random.Generat
 
 def examine(
     net: DagNN, inputs: Mapping[str, Array], rng: np.random.Generator, samples: int, tolerance: float
-) -> Iterator[tuple[str, tuple[int, ...], gradcheck.Finding]]:
-    """Name, size and finding, at so many random places, of every input and parameter that has a derivative, one by one.
+) -> Iterator[tuple[str, tuple[int, ...], gradcheck.Finding | None]]:
+    """Name, size and finding, at so many random places, of every input but labels and every parameter but averages, one by one.
 
-    Raises ValueError where no output has a derivative, and what net.eval raises.
+    The finding is None where a block on the way gives no derivative.
+    Raises ValueError where no output has a derivative, what net.eval raises, and GradientError where two runs differ.
     """
     outputs = [name for name in net.outputs if _derivable(net, name)]
     if not outputs:
@@ -78,9 +80,12 @@ def examine(
     net.eval(inputs, dict(zip(outputs, projection, strict=True)))
     found = {name: net.vars[name].der for name in inputs if not _is_labels(net, name)}
     found |= {name: param.der for name, param in net.params.items() if param.train_method == "gradient"}
-    ders = {name: np.array(der) for name, der in found.items() if der is not None}
+    ders = {name: None if der is None else np.array(der) for name, der in found.items()}
     for name, der in ders.items():
-        x = inputs[name] if name in inputs else net.params[name].value
+        x: Any = inputs[name] if name in inputs else net.params[name].value
+        if der is None:
+            yield name, x.shape, None
+            continue
         places = [tuple(int(i) for i in np.unravel_index(i, der.shape)) for i in _sample(der, samples, rng)]
         of = Outputs(net, inputs, outputs, name)
         yield name, der.shape, gradcheck.examine(of, x, der, projection, places, tolerance)

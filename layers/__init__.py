@@ -34,3 +34,4 @@ from . import softmax as softmax
 from . import spnorm as spnorm
 from . import sum as sum
 from . import taccum as taccum
+from . import trial as trial

@@ -15,7 +15,7 @@ Corners   Where the two disagree, a corner of f (a ReLU at 0, a tie of maxima, a
           it is to tell apart. `check`, for tests, takes a corner for an error: its inputs are to stay away from corners.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,17 +23,14 @@ import numpy as np
 
 from . import array, block
 from .array import Array
+from .trial import GradientError, Outputs, Trial
 
 STEP = 1e-5
 SMALLER = (1e-6, 1e-7)
+REPEATED = 1e-12  # how far, relative, two runs of forward on the same inputs may be apart
 ROUNDING = 2 * float(np.finfo(np.float64).eps)
 
 Place = tuple[int, ...]
-Outputs = Callable[[Array], Sequence[Array]]  # a function of one array, others staying as they are
-
-
-class GradientError(AssertionError):
-    """backward is not the slope of forward; the message says for which input or parameter, and where most."""
 
 
 @dataclass
@@ -74,7 +71,7 @@ def check(
 
     inputs, params   float64 arrays of either device; keep them small: forward runs twice for every value
     differentiable   which to look at, "input 0", "param 2", ...; otherwise all for which backward returns a derivative
-    Raises GradientError where an error is above the tolerance or a derivative has another shape than its array, and
+    Raises GradientError where an error is above the tolerance or the block breaks the contract of block.Layer, and
     ValueError where an array to look at is not float64.
     """
     trial = Trial(layer, inputs, params, rng)
@@ -87,48 +84,6 @@ def check(
             slope[place] = look.slopes(place, STEP).middle
         worst = max(worst, _compare(name, der, slope, tolerance))
     return worst
-
-
-class Trial:
-    """A block with inputs and parameters, its derivatives for random der_outputs, and its outputs when one array changes."""
-
-    def __init__(
-        self, layer: block.Layer, inputs: Sequence[Array], params: Sequence[Array], rng: np.random.Generator
-    ) -> None:
-        self.layer, self._count = layer, len(inputs)
-        self.arrays = {f"input {i}": x for i, x in enumerate(inputs)} | {f"param {i}": p for i, p in enumerate(params)}
-        outputs = layer.forward(list(inputs), list(params))
-        xp = array.module_of(*inputs)
-        self.projection = [xp.asarray(rng.standard_normal(y.shape)) for y in outputs]
-        seen = outputs if layer.backward_uses == "outputs" else list(inputs)
-        der_inputs, der_params = layer.backward(seen, list(params), self.projection)
-        self.ders = dict(zip(self.arrays, [*der_inputs, *der_params], strict=True))
-
-    def differentiable(self) -> list[str]:
-        """The arrays for which backward returns a derivative."""
-        return [name for name, der in self.ders.items() if der is not None]
-
-    def derivative(self, name: str) -> np.ndarray:
-        """What backward returned for the array. Raises as check does."""
-        x, der = self.arrays[name], self.ders[name]
-        if x.dtype != np.float64:
-            raise ValueError(f"gradcheck: {name} is {x.dtype}; float64 is right")
-        if der is None:
-            raise GradientError(
-                f"gradcheck: backward returns no derivative for {name}; one of shape {x.shape} is right"
-            )
-        if der.shape != x.shape:
-            raise GradientError(f"gradcheck: the derivative for {name} has shape {der.shape}; {x.shape} is right")
-        return array.to_numpy(der)
-
-    def outputs_of(self, name: str) -> Outputs:
-        """The outputs as a function of that array."""
-
-        def outputs(changed: Array) -> list[Array]:
-            values = list((self.arrays | {name: changed}).values())
-            return self.layer.forward(values[: self._count], values[self._count :])
-
-        return outputs
 
 
 class Slopes(NamedTuple):
@@ -148,11 +103,17 @@ class Slopes(NamedTuple):
 
 
 class Look:
-    """The slopes of f = sum(projection * outputs) in one array."""
+    """The slopes of f = sum(projection * outputs) in one array. Raises GradientError where f changes from run to run."""
 
     def __init__(self, outputs: Outputs, x: Array, projection: Sequence[Array]) -> None:
         self.outputs, self.x, self.projection = outputs, x, projection
         self._middle = outputs(x)
+        for value, again in zip(self._middle, outputs(x), strict=True):
+            if float(abs(again - value).sum()) > REPEATED * float(abs(value).sum()):
+                raise GradientError(
+                    "gradcheck: forward gives other outputs when it runs again on the same inputs; a block whose random "
+                    "numbers are held fast, as a frozen DropOut's mask is, is right"
+                )
 
     def slopes(self, place: Place, step: float) -> Slopes:
         """The slopes at x[place], by a step to each side."""

@@ -90,6 +90,13 @@ def test_single_precision_is_refused(x, rng):
         gradcheck.check(Scaled(), [x.astype(np.float32)], [np.array([2.0])], rng)
 
 
+def test_a_forward_that_draws_anew_is_no_corner_but_an_error(rng):
+    """Its slopes to the left and to the right differ however small the step, as on a corner."""
+    for noise in (1.0, 1e-9):
+        with pytest.raises(gradcheck.GradientError, match="forward gives other outputs when it runs again"):
+            examined(lambda x, noise=noise: x + noise * rng.standard_normal(x.shape), [1, 2], [1, 1])
+
+
 # -- corners
 
 

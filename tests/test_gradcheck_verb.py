@@ -50,6 +50,7 @@ def test_samples_are_looked_at_in_place_of_all(capsys):
 
 BLOCKS = """
 from dataclasses import dataclass
+import numpy as np
 from dagnet.layers import block
 
 @dataclass
@@ -63,6 +64,21 @@ class Cubed(block.Layer):
     def backward(self, inputs, params, der_outputs):
         dx = self.factor * inputs[0] ** 2 * der_outputs[0]
         return [dx if self.factor else dx.ravel()], []
+
+@dataclass
+class Rectified(block.Layer):  # in place, without a derivative, or with noise
+    how: str = ""
+    n_inputs = (1,)
+
+    def forward(self, inputs, params):
+        x = inputs[0] if self.how == "place" else inputs[0].copy()
+        x[x < 0] = 0
+        if self.how == "noise":
+            x += np.random.default_rng().random()
+        return [x]
+
+    def backward(self, inputs, params, der_outputs):
+        return [None if self.how == "none" else (inputs[0] > 0) * der_outputs[0]], []
 """
 
 
@@ -78,6 +94,31 @@ def test_a_block_of_one_s_own_is_right_or_wrong(tmp_path, monkeypatch, capsys):
     assert code == 1 and "WRONG: gradcheck: the derivative for input 0 has shape (336,); (7, 6, 4, 2) is right" in out
     assert refused(call(capsys, "gradcheck", "Cubed", "--define", "Cubed=blocks_of_mine:Cube"), "Cube", "dataclass")
     assert refused(call(capsys, "gradcheck", "Cubed", "--define", "Cubed"), "TYPE=MODULE:CLASS")
+
+
+def test_a_block_that_breaks_the_contract_is_wrong_whatever_its_slopes(tmp_path, monkeypatch, capsys):
+    (tmp_path / "rectified_of_mine.py").write_text(BLOCKS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(catalogue, "_CLASSES", dict(catalogue._CLASSES))
+    define = ("--define", "Rectified=rectified_of_mine:Rectified")
+    assert call(capsys, "gradcheck", "Rectified", *define)[0] == 0
+    for how, says in (
+        ("place", "WRONG: .* forward writes to input 0"),
+        ("noise", "WRONG: .* other outputs when it runs"),
+    ):
+        code, out, _ = call(capsys, "gradcheck", "Rectified", f"how={how}", *define)
+        assert code == 1 and re.search(says, out) and "1 array has a wrong derivative." in out
+    code, out, _ = call(capsys, "gradcheck", "Rectified", "how=none", *define)
+    assert code == 0 and "7x6x4x2" in out and "no derivative\n\nThere was no derivative to look at." in out
+    net = DagNN()
+    net.add_layer("conv", conv.Conv([1, 1, 1, 1], has_bias=False), "x", "x1", ["f"])
+    net.add_layer("mine", catalogue.find("Rectified")("none"), "x1", "y")
+    net.params["f"].value = np.ones((1, 1, 1, 1), np.float32)
+    for how, code, says in (("none", 0, "no derivative"), ("noise", 1, "WRONG"), ("", 0, "right")):
+        net.layers["mine"].block.how = how
+        netfile.save(net, tmp_path / "net.mat")
+        found, out, _ = call(capsys, "gradcheck", tmp_path / "net.mat", "--size", 3, 3)
+        assert found == code and says in out.splitlines()[1], out
 
 
 # -- networks

@@ -10,8 +10,9 @@ each value of each input and parameter (of a network: of --samples of each array
     error      max|a - b| / max|b|; at most --tolerance is right
     corners    values on or beside a corner of f: a ReLU at 0, a tie of maxima, a margin. There smaller steps (1e-6, 1e-7) tell
                whether the derivative agrees off the corner, or lies between the slopes on its two sides, which is right too
-A step is used only where the rounding of the outputs is far below what it is to tell apart.
-Exit code 0: all is right; 1: a derivative is wrong; 2: it cannot be looked at.
+A step is used only where the rounding of the outputs is far below what it is to tell apart. WRONG is also a block that
+writes to its arguments, returns another number, size or type of arrays than it should, or other outputs when it runs again.
+Exit code 0: all is right; 1: something is WRONG; 2: it cannot be looked at.
 """
 
 import argparse
@@ -27,11 +28,12 @@ from tqdm import tqdm
 from dagnet import gradcheck as networks
 from dagnet import summary
 from dagnet.files import netfile
-from dagnet.layers import catalogue, gradcheck, samples
+from dagnet.layers import catalogue, gradcheck, samples, trial
 
 from . import arguments
 
 Line = tuple[str, str, tuple[int, ...], gradcheck.Finding | str]  # block, array, size, and what was found
+NO_DERIVATIVE = "no derivative"
 COLUMNS = "{:<34} {:<16} {:>14} {:>8} {:>8} {:>8}  {}"
 
 
@@ -63,15 +65,16 @@ def run(args: argparse.Namespace) -> int:
     """Check, print a line an array; 1 where a derivative is wrong."""
     arguments.define(args.define)
     lines = _network(args) if Path(args.what).suffix == ".mat" else _blocks(args)
-    wrong = 0
+    wrong = checked = 0
     for number, (block, array, size, finding) in enumerate(lines):
         if not number:  # not before the first finding: what cannot be looked at has no table
             print(COLUMNS.format("block", "array", "size", "checked", "error", "corners", "verdict"))
         wrong += finding.startswith("WRONG") if isinstance(finding, str) else bool(finding.wrong)
+        checked += isinstance(finding, gradcheck.Finding)
         tqdm.write(line(block, array, size, finding))
-    said = (
-        f"{wrong} array{'s have' if wrong > 1 else ' has'} a wrong derivative" if wrong else "All derivatives are right"
-    )
+    said = "All derivatives are right" if checked else "There was no derivative to look at"
+    if wrong:
+        said = f"{wrong} array{'s have' if wrong > 1 else ' has'} a wrong derivative"
     print(f"\n{said}.")
     return int(wrong > 0)
 
@@ -108,25 +111,29 @@ def _blocks(args: argparse.Namespace) -> Iterator[Line]:
 
 
 def _block(title: str, sample: samples.Sample, rng: np.random.Generator, args: argparse.Namespace) -> Iterator[Line]:
-    trial = gradcheck.Trial(sample.block, sample.inputs, sample.params, rng)
-    names = [name for name in trial.differentiable() if name not in sample.averaged]
-    if not names:
-        yield title, "", (), "it has no derivative"
-    for name in names:
-        x = trial.arrays[name]
-        chosen = rng.permutation(x.size)[: args.samples]
-        places = [tuple(int(i) for i in np.unravel_index(i, x.shape)) for i in chosen]
-        try:
-            der = trial.derivative(name)
-        except gradcheck.GradientError as error:
-            yield title, name, x.shape, f"WRONG: {error}"
-            continue
-        yield (
-            title,
-            name,
-            x.shape,
-            gradcheck.examine(trial.outputs_of(name), x, der, trial.projection, places, args.tolerance),
-        )
+    try:
+        tried = trial.Trial(sample.block, sample.inputs, sample.params, rng)
+    except trial.GradientError as error:
+        yield title, "", (), f"WRONG: {error}"
+        return
+    for name, x in tried.arrays.items():
+        if name not in sample.averaged:
+            yield title, name, x.shape, _array(tried, name, rng, args)
+
+
+def _array(
+    tried: trial.Trial, name: str, rng: np.random.Generator, args: argparse.Namespace
+) -> gradcheck.Finding | str:
+    if tried.ders[name] is None:
+        return NO_DERIVATIVE
+    x = tried.arrays[name]
+    chosen = rng.permutation(x.size)[: args.samples]
+    places = [tuple(int(i) for i in np.unravel_index(i, x.shape)) for i in chosen]
+    try:
+        der = tried.derivative(name)
+        return gradcheck.examine(tried.outputs_of(name), x, der, tried.projection, places, args.tolerance)
+    except trial.GradientError as error:
+        return f"WRONG: {error}"
 
 
 def _network(args: argparse.Namespace) -> Iterator[Line]:
@@ -141,8 +148,11 @@ def _network(args: argparse.Namespace) -> Iterator[Line]:
     rng = np.random.default_rng(args.seed)
     inputs = networks.random_inputs(net, sizes, given, rng, args.rounded)
     found = networks.examine(net, inputs, rng, args.samples or 20, args.tolerance)
-    for name, shape, finding in tqdm(found, desc="gradcheck", unit="array", disable=None, leave=False):
-        yield Path(args.what).name, name, shape, finding
+    try:
+        for name, shape, finding in tqdm(found, desc="gradcheck", unit="array", disable=None, leave=False):
+            yield Path(args.what).name, name, shape, finding or NO_DERIVATIVE
+    except trial.GradientError as error:
+        yield Path(args.what).name, "", (), f"WRONG: {error}"
 
 
 def _known(name: str) -> str:
