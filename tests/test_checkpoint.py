@@ -138,6 +138,14 @@ def test_the_info_of_older_files_becomes_statistics(data_dir):
     assert read.stats["train"] == [{"speed": pytest.approx(108.998, abs=1e-3), "objective": pytest.approx(0.022261)}]
 
 
+def test_an_info_without_validation_tells_of_none(net, tmp_path):
+    checkpoint.save(tmp_path / "a.mat", net, {}, {"train": [], "val": []})
+    values = matfile.read(tmp_path / "a.mat")
+    del values["stats"]
+    matfile.write(tmp_path / "a.mat", values | {"info": {"train": {"objective": np.array([[2.0, 1.0]])}}})
+    assert checkpoint.load(tmp_path / "a.mat").stats == {"train": [{"objective": 2.0}, {"objective": 1.0}], "val": []}
+
+
 # ---------------------------------------------------------------- ours
 
 
@@ -327,7 +335,15 @@ def test_check_says_what_save_would_say_and_writes_nothing(net, tmp_path, monkey
         (lambda v: v.pop("net"), "it should hold net and stats and holds state, stats"),
         (lambda v: v.update(stats="x"), "stats is the text 'x'; a struct with train and val is right"),
         (lambda v: v["stats"].update(train="x"), "stats: it is the text 'x'; it must be a struct array"),
-        (lambda v: v["state"].update(solverState=matvalues.row([1.0])), "state.solverState does not fit the network"),
+        (
+            lambda v: v["state"].update(solverState=matvalues.row([1.0])),
+            "state.solverState does not fit the network: it has 1 elements and the network 7 parameters",
+        ),
+        (
+            lambda v: v.update(info=3.0) or v.pop("stats"),
+            "stats is a 1x1 double array; a struct with train and val is right",
+        ),
+        (lambda v: v.update(info={"train": "x"}) or v.pop("stats"), "stats: it is the text 'x'"),
         (lambda v: v.update(dagnet="beta18"), "dagnet is the text 'beta18'; a struct with a text `profile` is right"),
         (
             lambda v: v["state"].update(solverState=matvalues.row(["x"] * 7)),

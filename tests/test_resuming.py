@@ -151,6 +151,24 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
         little.train(other, tmp_path, num_epochs=2)
 
 
+def test_statistics_of_other_epochs_or_of_no_numbers_are_refused_with_the_files_name(tmp_path):
+    little.train(little.net(), tmp_path, num_epochs=2)
+    checkpoint.path_of(tmp_path, 1).rename(checkpoint.path_of(tmp_path, 7))
+    with pytest.raises(
+        ValueError, match=r"net-epoch-7\.mat: it holds the statistics of 1 epochs; as many as its name says"
+    ):
+        little.train(little.net(), tmp_path, num_epochs=8)
+    path = checkpoint.path_of(tmp_path, 7).rename(tmp_path / "net-epoch-01.mat")
+    checkpoint.path_of(tmp_path, 2).unlink()
+    assert len(little.train(little.net(), tmp_path, num_epochs=2)["train"]) == 2
+    checkpoint.path_of(tmp_path, 2).unlink()
+    record = matvalues.structs(matfile.read(path)["stats"]["train"])[0] | {"note": "good"}
+    stats = {kind: matvalues.struct_array(list(record), [record]) for kind in ("train", "val")}
+    matfile.write(path, matfile.read(path) | {"stats": stats})
+    with pytest.raises(ValueError, match=r"net-epoch-01\.mat: its statistics are not all numbers: .*'good'"):
+        little.train(little.net(), tmp_path, num_epochs=2)
+
+
 def test_an_earlier_training_is_neither_continued_nor_overwritten_by_mistake(tmp_path):
     little.train(little.net(), tmp_path)
     with pytest.raises(FileExistsError, match=r"net-epoch-1\.mat of an earlier training; resume=True"):

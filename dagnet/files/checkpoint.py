@@ -58,6 +58,12 @@ def path_of(exp_dir: str | os.PathLike, epoch: int) -> Path:
     return Path(exp_dir) / f"net-epoch-{epoch}.mat"
 
 
+def epoch_of(path: Path) -> int | None:
+    """The epoch that a checkpoint's name tells; None for another file's name."""
+    found = NAME.fullmatch(path.name)
+    return int(found[1]) if found else None
+
+
 def is_whole(path: str | os.PathLike) -> bool:
     """Whether a .mat file holds a checkpoint, told by the names of its variables. Raises as load does where it is damaged."""
     return _is_whole(matfile.names(path))
@@ -105,7 +111,7 @@ def check(net: DagNN | SimpleNN, stats: Mapping[str, Sequence[Record]], release:
 
 def all_in(exp_dir: str | os.PathLike) -> list[Path]:
     """The checkpoints of a folder, whole or not, the newest first; none where there is no folder."""
-    found = {int(m[1]): p for p in Path(exp_dir).glob("net-epoch-*.mat") if (m := NAME.fullmatch(p.name))}
+    found = {epoch: p for p in Path(exp_dir).glob("net-epoch-*.mat") if (epoch := epoch_of(p)) is not None}
     return [path for _, path in sorted(found.items(), reverse=True)]
 
 
@@ -186,16 +192,22 @@ def _state(state: Any, struct: dict[str, Any], net: DagNN, where: str) -> dict[s
         else:  # in the days of beta20 and before, layers held it
             memory = [layer.get("momentum", NONE) for layer in matvalues.items(struct["layers"])]
         if of_chain:
-            pairs = zip((r.params for r in net.layers.values()), memory, strict=bool(memory))
+            pairs = _paired("layers", [r.params for r in net.layers.values()], memory)
             memories = {p: m for params, cells in pairs for p, m in zip(params, matvalues.items(cells), strict=False)}
         else:
-            names = [record["name"] for record in matvalues.structs(struct["params"])]
-            memories = dict(zip(names, memory, strict=bool(memory)))
+            memories = dict(_paired("parameters", [r["name"] for r in matvalues.structs(struct["params"])], memory))
         shapes = {name: getattr(net.params[name].value, "shape", ()) for name in memories if name in net.params}
         kept = {name: _shaped(memories[name], shape) for name, shape in shapes.items()}
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: state.solverState does not fit the network: {error}") from error
     return {name: value for name, value in kept.items() if not _is_nothing(value)}
+
+
+def _paired(what: str, owners: Sequence[Any], memory: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Each owner with its element of the cell; none where that is empty."""
+    if memory and len(memory) != len(owners):
+        raise ValueError(f"it has {len(memory)} elements and the network {len(owners)} {what}")
+    return list(zip(owners, memory, strict=False))
 
 
 def _is_nothing(value: Any) -> bool:
@@ -249,11 +261,16 @@ def _stats(stats: Any, where: str) -> Stats:
         raise ValueError(f"{where}: stats: {error}") from error
 
 
-def _stats_of_info(info: Any) -> dict[str, Any]:
-    """The variable `info` of 2015's and 2016's files: one struct whose fields are rows with a number an epoch."""
+def _stats_of_info(info: Any) -> Any:
+    """The variable `info` of 2015's and 2016's files: one struct whose fields are rows with a number an epoch.
+
+    What is no such struct stays as it is, for _stats to refuse.
+    """
+    if not isinstance(info, dict) or not all(isinstance(info.get(kind, {}), dict) for kind in ("train", "val")):
+        return info
     stats = {}
     for kind in ("train", "val"):
-        curves = {f: v for f, v in info[kind].items() if isinstance(v, np.ndarray) and v.size}
+        curves = {f: v for f, v in info.get(kind, {}).items() if isinstance(v, np.ndarray) and v.size}
         epochs = max((v.shape[1] for v in curves.values()), default=0)
         records = [{f: v[:, i : i + 1] for f, v in curves.items() if v.shape[1] == epochs} for i in range(epochs)]
         stats[kind] = matvalues.struct_array(tuple(curves), records)

@@ -50,7 +50,7 @@ def profile_name(given: str | None, found: Found | None) -> str:
 def restore(net: DagNN, recipe: Recipe, found: Found | None) -> Stats:
     """The statistics of the epochs that are done; the net and the solver's state become those of the last of them.
 
-    Raises ValueError where the checkpoint is another network's or its state another solver's.
+    Raises ValueError where the checkpoint is another network's, its state another solver's or its statistics another epoch's.
     """
     if found is None:
         return {"train": [], "val": []}
@@ -68,8 +68,15 @@ def restore(net: DagNN, recipe: Recipe, found: Found | None) -> Stats:
                 recipe.state[param.name] = recipe.solver.resumed(param.value, kept)
             except ValueError as error:
                 raise ValueError(f"{path}: what the solver keeps of parameter '{param.name}': {error}") from error
-    print(f"going on after epoch {len(loaded.stats['train'])}, from {path}", flush=True)
-    return {kind: [_plain(record) for record in loaded.stats.get(kind, [])] for kind in ("train", "val")}
+    if checkpoint.epoch_of(path) != loaded.epoch:
+        raise ValueError(
+            f"{path}: it holds the statistics of {loaded.epoch} epochs; as many as its name says are right"
+        )
+    print(f"going on after epoch {loaded.epoch}, from {path}", flush=True)
+    try:
+        return {kind: [_plain(record) for record in loaded.stats.get(kind, [])] for kind in ("train", "val")}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: its statistics are not all numbers: {error}") from error
 
 
 def _refuse_another(theirs: dict[str, array.Array], ours: dict[str, array.Array], path: Path) -> None:
