@@ -42,3 +42,18 @@ def test_a_picture_has_a_panel_for_each(tmp_path):
     six, three = (iio.imread(tmp_path / name) for name in ("a.png", "b.png"))
     assert six.shape[1] == three.shape[1] and six.shape[0] > three.shape[0]
     assert (six < 128).any() and (tmp_path / "none.svg").stat().st_size
+
+
+def test_a_panel_has_three_curves_a_title_and_an_axis(tmp_path):
+    a_net = net()
+    res = run(a_net, X, dzdy=1.0)
+    diagnosis.diagnose(a_net, res, tmp_path / "a.png")
+    image = iio.imread(tmp_path / "a.png")[..., :3]
+    for colour in ((31, 119, 180), (255, 127, 14), (44, 160, 44)):  # matplotlib's first three
+        assert (image == colour).all(axis=2).sum() > 100
+    diagnosis.diagnose(a_net, res, tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text(
+        encoding="utf-8"
+    )  # where what is written stands in a comment beside its outlines
+    for word, count in (("least", 1), ("mean", 1), ("greatest", 1), ("dzdw 2", 1), ("x", 1), ("res", 2), ("layer", 4)):
+        assert text.count(f"<!-- {word} -->") == count, word

@@ -75,6 +75,10 @@ def test_sizes_that_do_not_broadcast_and_mixed_precisions_are_refused(rng):
         scale.forward(x, multiplier, np.ones((3, 4, 5, 3)))
     with pytest.raises(ValueError, match="scale: x is float64, multiplier is float64, bias is float32"):
         scale.forward(x, multiplier, bias.astype(np.float32))
+    with pytest.raises(ValueError, match="scale: x is float64, dy is float32"):
+        scale.backward(x, multiplier, bias, x.astype(np.float32))
+    with pytest.raises(ValueError, match=r"scale: dy has shape \(3, 4, 1, 2\); y's shape \(3, 4, 5, 2\) is right"):
+        scale.backward(x, multiplier, bias, x[:, :, :1])
 
 
 def test_a_wrong_number_of_arguments_is_refused(rng):

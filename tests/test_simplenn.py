@@ -292,8 +292,9 @@ def test_without_a_way_back_only_the_output_and_what_is_precious_stay():
     assert [i for i, r in enumerate(res) if r.dzdx is not None] == [0, 4, 10]
 
 
-def test_losses_stay_whatever_is_conserved():
-    net = SimpleNN([{"type": "softmaxloss", "class": LABELS[:, None]}, {"type": "relu"}])
+@pytest.mark.parametrize("kind", ["softmaxloss", "loss"])
+def test_losses_stay_whatever_is_conserved(kind):
+    net = SimpleNN([{"type": kind, "class": LABELS[:, None]}, {"type": "relu"}])
     res = run(net, array(1, 1, 3, 2), conserve_memory=True)
     assert [r.x is None for r in res] == [True, False, False]
 
@@ -442,6 +443,11 @@ def test_on_the_gpu_a_chain_computes_the_same():
             [CONV | {"weights": []}],
             {},
             "layers{1} 'layer1': it is a conv layer with 0 weights; it must have its weights",
+        ),
+        (
+            [{"type": "conv", "weights": [np.zeros((0, 0)), array(1, 4)]}],
+            {},
+            "layers{1} 'layer1': it is a conv layer with 2 weights; it must have its weights",
         ),
         ([CONV | {"pad": [1, 2, 3]}], {}, "layers{1} 'layer1': Conv: pad: it is [1, 2, 3]"),
         ([{"type": "relu"}], {"dzdy": np.ones(3)}, "the derivative for the net's output has shape (3,)"),

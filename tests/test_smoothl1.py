@@ -91,6 +91,8 @@ def test_what_does_not_fit_is_refused(rng):
         smoothl1.forward(x, x0, v[:1])
     with pytest.raises(ValueError, match="smoothl1: x is float64, x0 is float32"):
         smoothl1.forward(x, x0.astype(np.float32), v)
+    with pytest.raises(ValueError, match=r"smoothl1: dy has shape .*; one number is right"):
+        smoothl1.backward(x, x0, v, v)
     with pytest.raises(ValueError, match="smoothl1: sigma is 0; a number above 0"):
         smoothl1.forward(x, x0, v, sigma=0)
 
