@@ -211,11 +211,14 @@ def test_modes_and_derivatives_of_the_two_passes(go, monkeypatch):
     assert seen == ["normal", False, "test"]
 
 
-def test_settings_of_the_net_are_given_back(go):
+@pytest.mark.parametrize(
+    ("mode", "val"), [("test", []), ("normal", [7, 8])]
+)  # a pass to train, or to validate, is the last
+def test_settings_of_the_net_are_given_back(go, mode, val):
     net = little.net()
-    net.mode = "test"
-    go(net)
-    assert net.mode == "test" and net.input_ders and not net.accumulate_param_ders
+    net.mode = mode
+    go(net, val=val, train=range(6))  # whose last batch has two parts
+    assert net.mode == mode and net.input_ders and not net.accumulate_param_ders
 
 
 def test_arrays_that_others_hold_do_not_change(go):
