@@ -205,9 +205,8 @@ def test_what_the_dump_does_not_hold_is_made_up_for_by_ours(tmp_path, rng):
 def test_a_dropout_takes_the_mask_that_matlab_drew(tmp_path, rng):
     net = chain(relu.ReLU(), dropout.DropOut(0.3), conv.Conv([1, 1, 2, 2]))
     net.layers["layer1"].block.seed(5)
-    x = rng.standard_normal((6, 6, 2, 2)).astype(
-        np.float32
-    )  # half of it 0 after the ReLU: there derivatives tell the mask
+    # half of it 0 after the ReLU: there derivatives tell the mask
+    x = rng.standard_normal((6, 6, 2, 2)).astype(np.float32)
     struct = dumps.record(net, {"x0": x}, {"x3": np.ones((6, 6, 2, 2), np.float32)})
     net.layers["layer1"].block.seed(6)
     assert compare.compare(net, loaded(tmp_path, struct)).ok

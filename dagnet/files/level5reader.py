@@ -41,9 +41,8 @@ def read(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
     """
     variables = {}
     for name, flags, shape, source in _heads(path):
-        if name and (
-            names is None or name in names
-        ):  # MATLAB keeps the insides of objects in a variable without a name
+        # In a variable without a name MATLAB keeps the insides of objects.
+        if name and (names is None or name in names):
             variables[name] = _body(source, flags, shape)
             source.finish()
     return variables
@@ -272,6 +271,5 @@ def _sparse(source: _Plain, at: np.ndarray, flags: int, shape: Shape) -> Any:
 def _function_name(inside: Any) -> str:
     handle = inside.get("function_handle") if isinstance(inside, dict) else None
     name = handle.get("function") if isinstance(handle, dict) else None
-    return (
-        name if isinstance(name, str) else ""
-    )  # an anonymous function, or one stored by a release that does it otherwise
+    # Anonymous functions have none, and some releases store it otherwise.
+    return name if isinstance(name, str) else ""

@@ -131,9 +131,8 @@ def _array(value: Any, name: bytes, where: str) -> list[Part]:
 
 
 def _struct(value: matvalues.StructArray, name: bytes, where: str) -> list[Part]:
-    width = (
-        max((len(f) for f in value.fields), default=0) + 1
-    )  # each name takes the same number of bytes, zeros at its end
+    # Each name takes the same number of bytes, zeros at its end.
+    width = max((len(f) for f in value.fields), default=0) + 1
     body: list[Part] = [struct.pack("<HHi", INT32, 4, width)]  # a small element: type, size and value in 8 bytes
     body += _element(INT8, b"".join(f.encode().ljust(width, b"\0") for f in value.fields))
     for record, place in writable.records(value, where):

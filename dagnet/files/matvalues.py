@@ -37,9 +37,8 @@ CLASSES = {  # NumPy's dtype, as dtype.str names it without the byte order: MATL
     "i8": "int64",
     "u8": "uint64",
 }
-DTYPES = {
-    name: np.dtype(code) for code, name in CLASSES.items() if code[0] != "c"
-}  # complex numbers are pairs in files
+# Without complex ones, which are pairs in files.
+DTYPES = {name: np.dtype(code) for code, name in CLASSES.items() if code[0] != "c"}
 
 # Structs without fields take no bytes in a file, however many: where one tells of more of them, it is damaged.
 MOST_FIELDLESS = 1 << 20
