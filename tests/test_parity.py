@@ -39,7 +39,8 @@ def test_matconvnet_s_own_simplenn_differs_in_the_power_of_its_lrn_alone(dtype, 
     code, out, _ = call(capsys, "parity", *files, "--profile", "master", "--json", tmp_path / "parity.json")
     found = json.loads((tmp_path / "parity.json").read_text())
     (lrn_layer,) = {array["layer"] for array in found["arrays"] if array["alone"] and not array["alone"]["ok"]}
-    assert code == 1 and [(hint["where"], hint["cause"]) for hint in found["hints"]] == [(lrn_layer, "power")], out
+    hints = [(hint["where"], hint["cause"], hint["sure"]) for hint in found["hints"]]
+    assert code == 1 and hints == [(lrn_layer, "power", False)], out
     recorded_simplenn.use_approximate_power(monkeypatch)
     code, out, _ = call(capsys, "parity", *files, "--profile", "master")
     assert code == 0 and "arrays are within tolerance" in out, out
@@ -173,6 +174,12 @@ def border_continued(pair):
     pair.theirs.layers["conv2"].block = Padded([3, 3, 6, 5], pad=1, way="edge")
 
 
+@fault("conv2", "border", "pad is [4, 2, 3, 3] in MATLAB and [3, 3, 3, 3] here")
+def pad_of_a_dilated_convolution(pair):
+    for net, pad in ((pair.theirs, [4, 2, 3, 3]), (pair.ours, [3, 3, 3, 3])):
+        net.layers["conv2"].block.pad, net.layers["conv2"].block.dilate = pad, [3, 3]
+
+
 @fault("conv1", "border", "it differs only within 1 pixel of the border")
 def border_of_an_unknown_kind(pair):
     pair.theirs.layers["conv1"].block = Padded([3, 3, 3, 6], pad=1, way="reflect")
@@ -283,6 +290,12 @@ def labels_dumped_from_0(pair):
     pair.shown = {"label": pair.given["label"] - 1}
 
 
+@fault("objective", "labels", "count from 1 here and from 0 in MATLAB")
+def labels_from_0_in_matlab(pair):
+    pair.given["label"] = np.minimum(pair.given["label"], 2)
+    pair.shown = {"label": pair.given["label"] + 1}
+
+
 @fault("label", "labels", "count from 0")
 def labels_brought_from_0(pair):
     pair.given["label"] = np.maximum(pair.given["label"], 1)
@@ -328,6 +341,16 @@ def test_a_planted_mistake_is_found_at_its_layer_and_named(name, dtype, tmp_path
     assert first == layer and hints[0] == (layer, cause), out
     assert says in found["hints"][0]["text"] and says in out
     assert hints[1:] == ([("drop1", "mode")] if cause == "mode" and layer != "drop1" else []), hints
+
+
+def test_of_two_mistakes_in_one_layer_the_greater_is_named_as_one_that_comes_nearer(tmp_path, capsys):
+    ours = network()
+    ours.params["conv2f"].value = (1.001 * ours.params["conv2f"].value.swapaxes(0, 1)).astype(np.float32)
+    files = dumps.write(tmp_path, ours, dumps.record(network(), images(), DER))
+    code, out, _ = call(capsys, "parity", *files, "--json", tmp_path / "parity.json")
+    (hint,) = json.loads((tmp_path / "parity.json").read_text())["hints"]
+    assert code == 1 and (hint["where"], hint["cause"], hint["sure"]) == ("conv2", "transposed", False)
+    assert 20 * hint["after"] < hint["before"] and "; then it is nearer: 0.00" in out
 
 
 # -- what is wrong with the files

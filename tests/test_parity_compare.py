@@ -258,6 +258,21 @@ def test_a_dump_in_another_precision_is_refused_in_one_sentence(dtype, says, tmp
         compare.compare(net, loaded(tmp_path, dumps.record(theirs, {"x0": x})))
 
 
+def test_other_parameters_are_told_from_two_layers_on_and_where_none_without_parameters_is_off(tmp_path, rng):
+    x = rng.standard_normal((6, 6, 2, 2))
+
+    def causes(*changed, factor=1.0):
+        net = chain(conv.Conv([1, 1, 2, 2]), relu.ReLU(), conv.Conv([1, 1, 2, 2]), dtype=np.float64)
+        found = loaded(tmp_path, dumps.record(net, {"x0": x}))
+        for name in changed:
+            net.params[name].value = net.params[name].value * 1.3
+        net.layers["layer1"].block.leak = 1 - factor
+        return [(hint.where, hint.cause) for hint in hints.find(net, found, compare.compare(net, found))]
+
+    assert causes("p0_0", "p2_0") == [("layer0", "parameters")]
+    assert causes("p0_0") == causes("p2_0") == causes("p0_0", "p2_0", factor=0.5) == []
+
+
 def test_a_run_that_stops_is_compared_as_far_as_it_came(tmp_path, rng):
     net = DagNN()
     net.add_layer("pool", pool.Pooling("max", [2, 2], stride=[2, 2]), "x", "x1")
