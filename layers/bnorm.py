@@ -20,6 +20,8 @@ import numpy as np
 from . import array, block, parts
 from .array import Array
 
+FEW = 64  # rows whose sum in single precision is off by a few units in the last place at most
+
 
 def forward(
     x: Array, g: Array, b: Array, *, moments: Array | None = None, epsilon: float = 1e-4
@@ -108,9 +110,9 @@ def _centred(pixels: Array, epsilon: float, out: Array) -> tuple[Array, Array]:
 
 
 def _sums(a: Array, channels: int, b: Array | None = None) -> Array:
-    """The channels' sums of a, or of a * b, in float64; on the CPU the rows of a part, 64 at most, are summed in a's dtype."""
+    """The channels' sums of a, or of a * b, in float64. On the CPU the few rows of a part are summed in a's dtype first."""
     xp = array.module_of(a)
-    if xp is not np:
+    if xp is not np or len(a) > FEW:
         return (a if b is None else a * b).sum(axis=0, dtype=np.float64)
     sums = a.sum(axis=0) if b is None else np.einsum("ij,ij->j", a, b)
     return sums.reshape(-1, channels).sum(axis=0, dtype=np.float64)

@@ -15,7 +15,7 @@ from . import array
 from .array import Array
 
 PART_BYTES = 512 << 10  # of one array; a second one of that size has room beside it
-ROW = 2048  # numbers that NumPy is to find side by side, where it can
+ROW = 8192  # numbers that NumPy is to find side by side, where it can
 
 
 def of(arrays: Sequence[Array], vectors: Sequence[Array] = ()) -> list[tuple[Array, ...]]:

@@ -93,21 +93,15 @@ WORKS = {
 }
 
 
-def measure(step: Step, steps: int) -> dict[str, list[float] | float]:
-    """Milliseconds of each step, after three to warm up, and the process's peak memory in MB.
-
-    The last warm step's results stay in memory, above the room that the one before it has left. So a training's other arrays
-    would lie; with nothing above it, the C library hands that room back to the kernel after every step, and what would be
-    measured beside the work is how the kernel clears it.
-    """
-    step()
-    kept = [step(), step()].pop()
+def measure(step: Step, steps: int, warm: int = 2) -> dict[str, list[float] | float]:
+    """Milliseconds of each step after warming up, and the process's peak memory in MB."""
+    for _ in range(warm):
+        step()
     times = []
     for _ in range(steps):
         start = time.perf_counter()
         step()
         times.append(1e3 * (time.perf_counter() - start))
-    del kept
     return {"ms": times, "peak_mb": peak_memory()}
 
 
