@@ -117,6 +117,12 @@ def test_another_solvers_checkpoint_is_refused(tmp_path):
         little.train(little.net(), tmp_path, num_epochs=2, solver="adam")
 
 
+def test_who_keeps_nothing_may_change_the_solver(tmp_path):
+    little.train(little.net(), tmp_path)
+    little.train(little.net(), tmp_path, num_epochs=2, solver="adam", save_solver_state=False)
+    assert not checkpoint.load(checkpoint.path_of(tmp_path, 2)).state
+
+
 def test_without_save_solver_state_nothing_is_kept_and_a_resumed_training_is_the_same(tmp_path):
     straight, resumed = little.net(), little.net()
     little.train(straight, tmp_path / "straight", num_epochs=2, save_solver_state=False)
@@ -139,6 +145,17 @@ def test_post_epoch_is_asked_again_so_that_a_resumed_training_has_the_same_rates
     for epochs in (2, 9, 9):
         stats = little.train(resumed, tmp_path / "resumed", num_epochs=epochs, post_epoch=post_epoch)
     assert same(values(straight), values(resumed)) and len(stats["train"]) == 4
+
+
+def test_the_parameters_own_rates_and_decays_are_the_checkpoints(tmp_path):
+    straight, first, second = little.net(), little.net(), little.net()
+    for net in (straight, first):
+        net.params["predf"].learning_rate, net.params["predf"].weight_decay = 0.25, 30.0
+    little.train(straight, tmp_path / "straight", num_epochs=2)
+    little.train(first, tmp_path / "resumed", num_epochs=1)
+    little.train(second, tmp_path / "resumed", num_epochs=2)
+    assert (second.params["predf"].learning_rate, second.params["predf"].weight_decay) == (0.25, 30)
+    assert same(values(straight), values(second))
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
