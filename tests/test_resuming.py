@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dagnet.files import checkpoint, matfile, matvalues
+from dagnet.layers import conv
 from dagnet.training import profile, resuming, solvers
 from tests import little, recorded
 from tests.conftest import golden_file
@@ -166,6 +167,28 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
         ValueError, match=r"net-epoch-1\.mat: its network is another one: parameter 'conv1f' is \(3, 3, 3, 4"
     ):
         little.train(other, tmp_path, num_epochs=2)
+
+
+def test_a_parameter_that_is_on_one_side_alone_is_named(tmp_path):
+    def with_another():
+        net = little.net()
+        net.add_layer(
+            "one", conv.Conv([1, 1, 8, 1]), "x5", "one", ["onef", "oneb"]
+        )  # of one filter: its file drops the 1
+        net.init_params(np.random.default_rng(0), ["one"])
+        return net
+
+    little.train(with_another(), tmp_path / "more")
+    little.train(little.net(), tmp_path / "less")
+    assert len(little.train(with_another(), tmp_path / "more", num_epochs=2)["train"]) == 2
+    with pytest.raises(
+        ValueError, match=r"parameter 'onef' is \(1, 1, 8\) there and absent here; give another exp_dir"
+    ):
+        little.train(little.net(), tmp_path / "more", num_epochs=3)
+    with pytest.raises(
+        ValueError, match=r"parameter 'onef' is absent there and \(1, 1, 8\) here; give another exp_dir"
+    ):
+        little.train(with_another(), tmp_path / "less", num_epochs=2)
 
 
 def test_statistics_of_other_epochs_or_of_no_numbers_are_refused_with_the_files_name(tmp_path):
