@@ -31,6 +31,8 @@ def test_a_measure_is_what_it_says():
     assert far.ulps == 0.5 / 2.0**-21  # from 4 on, singles lie 2^-21 apart
     assert far.off_cosine == pytest.approx(1 - (9 + 18) / (5 * np.hypot(3, 4.5)))
     assert measures.measure(b.astype(float) + 2.0**-50, b.astype(float)).ulps == 1
+    for whole in (np.uint8, bool):  # labels, masks
+        assert measures.measure(np.array([0.0, 1]), np.array([1, 1], whole)).ulps == 2.0**52
 
 
 def test_equal_arrays_are_at_no_distance_whatever_they_hold():
@@ -115,6 +117,20 @@ def test_tolerance_grows_with_depth_end_to_end_but_not_alone(tmp_path, rng):
     assert {rows[f"x{i}"].allowed_alone for i in (1, 2, 3)} == {2e-6}
 
 
+def test_tolerance_grows_with_the_root_of_the_number_of_products_beyond_1024(tmp_path, rng):
+    net = chain(conv.Conv([3, 3, 256, 2], pad=1), conv.Conv([1, 1, 2, 2]))
+    rows = by_label(twins(tmp_path, net, rng.standard_normal((40, 40, 256, 1)).astype(np.float32)))
+    alone = {label: rows[label].allowed_alone for label in ("x1", "x2", "d p0_0", "d p1_1")}
+    ways = {"x1": 3 * 3 * 256, "x2": 1024, "d p0_0": 40 * 40, "d p1_1": 40 * 40}
+    assert alone == pytest.approx({label: 2e-6 * np.sqrt(n) / 32 for label, n in ways.items()})
+
+
+def test_zeros_on_both_sides_are_within_tolerance_and_no_decision_that_differs(tmp_path):
+    net = chain(relu.ReLU(), relu.ReLU())
+    result = twins(tmp_path, net, -np.ones((2, 3, 1, 1)))
+    assert result.ok and not result.flips and by_label(result)["d x0"].largest == 0
+
+
 def test_double_precision_is_held_to_more(tmp_path, rng):
     net = chain(conv.Conv([1, 1, 2, 2]), dtype=np.float64)
     x = rng.standard_normal((3, 3, 2, 1))
@@ -153,6 +169,11 @@ def test_a_relu_that_rounding_decided_is_counted_and_excused_by_direction(tmp_pa
     assert rows["x2"].decided == rows["d x2"].decided == 0  # values, and what lies behind it, are not excused
 
 
+def test_behind_the_relu_that_decided_otherwise_derivatives_are_not_excused(tmp_path):
+    rows = by_label(one_flip(tmp_path, [relu.ReLU(), pool.Pooling("avg", [1, 1])]))
+    assert [rows[f"d x{i}"].decided for i in range(4)] == [2, 2, 0, 0]
+
+
 def test_the_excuse_ends_where_the_direction_does():
     far = measures.Measure(0.5, 0.5, 2 * compare.DECIDED, 1e6)
     row = compare.Row("a", "ReLU", "der", "x", (3,), far, None, 1e-5, 1e-5, 1.0, 1.0, decided=3)
@@ -187,6 +208,18 @@ def test_a_derivative_to_which_several_layers_add_is_their_sum(tmp_path, rng):
     result = compare.compare(net, loaded(tmp_path, dumps.record(net, {"x": x}, {"y": dy})))
     rows = by_label(result)
     assert result.ok and all(rows[label].alone is not None for label in ("d x", "d x1", "d x2", "d f"))
+
+
+def test_a_sum_of_which_one_part_could_not_run_is_not_compared_with_the_rest(tmp_path, rng):
+    net = DagNN()
+    net.add_layer("left", relu.ReLU(), "x", "x1")
+    net.add_layer("right", conv.Conv([1, 1, 2, 2], has_bias=False), "x", "x2", ["f"])
+    net.add_layer("sum", sum_.Sum(), ["x1", "x2"], "y")
+    net.params["f"].value = rng.standard_normal((1, 1, 2, 2))
+    struct = dumps.record(net, {"x": rng.standard_normal((3, 4, 2, 1))}, {"y": np.ones((3, 4, 2, 1))})
+    net.params["f"].value = rng.standard_normal((1, 1, 3, 2))
+    result = compare.compare(net, loaded(tmp_path, struct))
+    assert by_label(result)["d x"].alone is None and {row.layer for row in result.rows if not row.alone_ok} == {"right"}
 
 
 def test_what_the_dump_does_not_hold_is_made_up_for_by_ours(tmp_path, rng):
