@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from dagnet.tools.parity import MATLAB
 
-from dagnet import DagNN
+from dagnet import DagNN, SimpleNN, simplenn
 from dagnet.files import netfile
 from dagnet.layers import bnorm, conv, dropout, loss, lrn, pool, relu, segmentation, sigmoid
 from tests import dumps, recorded_simplenn
@@ -44,6 +44,19 @@ def test_matconvnet_s_own_simplenn_differs_in_the_power_of_its_lrn_alone(dtype, 
     recorded_simplenn.use_approximate_power(monkeypatch)
     code, out, _ = call(capsys, "parity", *files, "--profile", "master")
     assert code == 0 and "arrays are within tolerance" in out, out
+
+
+def test_a_simplenn_s_batch_normalisation_keeps_its_epsilon(tmp_path, rng, capsys):
+    """MatConvNet's examples set 1e-4, which fromSimpleNN does not copy; a dump of the SimpleNN itself has it."""
+    ones = np.ones((2, 1), np.float32)
+    bn = {"type": "bnorm", "name": "bn", "weights": [ones, 0 * ones, np.zeros((2, 2), np.float32)], "epsilon": 1e-4}
+    net, x = SimpleNN([bn]), 1e-2 * rng.standard_normal((5, 4, 2, 3), np.float32)
+    res = simplenn.run(net, x, np.ones_like(x))
+    ders = {f"bn{letter}": der for letter, der in zip("mbx", res[0].dzdw, strict=True)}
+    variables = {f"x{i}": (r.x, r.dzdx) for i, r in enumerate(res)}
+    dump = dumps.struct("normal", {"x0": x}, {"x1": np.ones_like(x)}, variables, ders)
+    code, out, _ = call(capsys, "parity", *dumps.write(tmp_path, net, dump))
+    assert code == 0 and "All 7 arrays are within tolerance" in out, out
 
 
 # -- a network with one of everything

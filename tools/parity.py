@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     arguments.define(args.define)
     theirs = dump.load(args.dump)
     theirs.mode = args.mode or theirs.mode
-    net = netfile.load(args.net)
+    net = netfile.load(args.net, own_epsilon=True)  # since dagnet_dump.m runs a SimpleNN as what it is
     profile.apply(net, args.profile)
     inputs = arguments.arrays(args.inputs) if args.inputs else {}
     if args.inputs and not inputs:

@@ -23,13 +23,13 @@ PARAM = ("name", "value", "learningRate", "weightDecay")  # the fields of a para
 PARTS = ("vars", "params", "layers", "meta")  # of a DagNN, in the order in which MATLAB writes them
 
 
-def load(path: str | os.PathLike, canonical_names: bool = False) -> DagNN:
-    """The network of a .mat file, a DagNN or a SimpleNN, which becomes a DagNN (with canonical_names: see from_simplenn).
+def load(path: str | os.PathLike, canonical_names: bool = False, *, own_epsilon: bool = False) -> DagNN:
+    """The network of a .mat file, a DagNN, or a SimpleNN, which becomes a DagNN; the options are from_simplenn's.
 
     Warns, once, where blocks are not known. Raises FileNotFoundError, OSError, or ValueError naming the file and the place
     in it where something is not as MatConvNet writes it.
     """
-    return from_struct(_read(path), str(path), canonical_names)
+    return from_struct(_read(path), str(path), canonical_names, own_epsilon=own_epsilon)
 
 
 def load_simplenn(path: str | os.PathLike) -> SimpleNN:
@@ -63,14 +63,14 @@ def save(
     matfile.write(path, to_struct(net, release), version)
 
 
-def from_struct(struct: Any, where: str = "net", canonical_names: bool = False) -> DagNN:
+def from_struct(struct: Any, where: str = "net", canonical_names: bool = False, *, own_epsilon: bool = False) -> DagNN:
     """The DagNN that a struct as saved by DagNN or SimpleNN describes; `where` names it in messages.
 
     Warns and raises ValueError as load does.
     """
     struct = _struct(struct, where)
     if _is_cell(struct["layers"]):
-        return simplenn.from_simplenn(struct, canonical_names, where)
+        return simplenn.from_simplenn(struct, canonical_names, where, own_epsilon=own_epsilon)
     if unknown := [field for field in struct if field not in PARTS]:
         raise ValueError(f"{where}: a DagNN has no field {unknown[0]}; {', '.join(PARTS)} are right")
     net = DagNN()

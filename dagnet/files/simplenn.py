@@ -65,11 +65,14 @@ def to_struct(net: SimpleNN) -> dict[str, Any]:
     return {"layers": matvalues.row(layers), "meta": fields.to_matlab(net.meta)}
 
 
-def from_simplenn(net: dict[str, Any] | SimpleNN, canonical_names: bool = False, where: str = "net") -> DagNN:
+def from_simplenn(
+    net: dict[str, Any] | SimpleNN, canonical_names: bool = False, where: str = "net", *, own_epsilon: bool = False
+) -> DagNN:
     """The DagNN of a SimpleNN, as MatConvNet's fromSimpleNN makes and names it.
 
     Layer l reads `x<l-1>` and makes `x<l>`; the parameters of layer conv1 are conv1f (filters) and conv1b (biases), those of
-    a batch normalisation m, b and x (moments), whose epsilon becomes the default 1e-5: MatConvNet copies it no more than we.
+    a batch normalisation m, b and x (moments), whose epsilon becomes the default 1e-5: MatConvNet copies it no more than we,
+    unless own_epsilon asks for what vl_simplenn computes.
     canonical_names calls the first input `input`, a softmax's output `prob` and its input `prediction`, a loss's output
     `objective`.
     More than MatConvNet: a 'loss' layer becomes a softmaxlog Loss, as vl_simplenn runs it; layers that fromSimpleNN
@@ -80,7 +83,7 @@ def from_simplenn(net: dict[str, Any] | SimpleNN, canonical_names: bool = False,
     chain.complete()
     dag = DagNN()
     for i, layer in enumerate(chain.layers):
-        _add_layer(dag, chain, i, f"{where}: layers{{{i + 1}}} '{layer['name']}'")
+        _add_layer(dag, chain, i, f"{where}: layers{{{i + 1}}} '{layer['name']}'", own_epsilon)
     if canonical_names:
         _use_canonical_names(dag)
     dag.meta = copy.deepcopy(chain.meta)
@@ -122,7 +125,7 @@ def _weights(layer: dict[str, Any], where: str) -> list[np.ndarray]:
     return [value if weight is None else weight for value, weight in zip(found, read, strict=True)]
 
 
-def _add_layer(net: DagNN, chain: SimpleNN, index: int, where: str) -> None:
+def _add_layer(net: DagNN, chain: SimpleNN, index: int, where: str, own_epsilon: bool) -> None:
     layer = chain.layers[index]
     kind, name = layer["type"], layer["name"]
     try:
@@ -130,7 +133,7 @@ def _add_layer(net: DagNN, chain: SimpleNN, index: int, where: str) -> None:
         chain.set_rules(block)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{where}: {error}") from error
-    if kind == "bnorm":
+    if kind == "bnorm" and not own_epsilon:
         block.epsilon = DEFAULT_EPSILON  # type: ignore[attr-defined]  # it is a BatchNorm
     known = simplelayers.KINDS.get(kind)
     inputs = [f"x{index}", _label(net)] if known and known.labels else [f"x{index}"]
