@@ -102,13 +102,13 @@ def positive_pair(values: Numbers, who: str) -> tuple[int, int]:
 def finite(values: Numbers, who: str) -> np.ndarray:
     """Numbers as an array of float64. Raises ValueError, naming `who`, where they are none or not finite."""
     try:
-        found = np.asarray(array.to_numpy(values) if hasattr(values, "dtype") else values, float)
-    except (TypeError, ValueError):
-        found = np.array(nan)
-    if not np.isfinite(found).all():
+        found = np.asarray(values if array.module_of(values) is np else array.to_numpy(values))
+    except ValueError:  # of lists that make no array
+        found = np.array(None)
+    if found.dtype.kind not in "biuf" or not np.isfinite(found).all():
         came = repr(values) if found.size < 10 else f"an array of shape {found.shape} with NaN or infinity in it"
         raise ValueError(f"{who}: it is {came}; finite numbers are right")
-    return found
+    return found.astype(float)
 
 
 def _whole(values: Numbers, who: str) -> tuple[int, ...]:

@@ -47,6 +47,7 @@ def refusal(tmp_path):
         ({"learning_rate": None}, "learning_rate: it is None; a number from 0 on, or one for each epoch, is right"),
         ({"weight_decay": "none"}, "weight_decay: it is none; a number from 0 on is right"),
         ({"get_batch": "images"}, "get_batch: it is 'images'; a function is right"),
+        ({"get_batch": None}, "get_batch: it is None; a function is right"),
         ({"extract_stats": 3}, "extract_stats: it is 3; a function is right"),
         ({"post_epoch": 3}, "post_epoch: it is 3; a function is right"),
         ({"der_outputs": "objective"}, "der_outputs: it is 'objective'; a dict such as {'objective': 1} is right"),

@@ -23,11 +23,12 @@ def test_one_two_or_four_numbers_make_a_pad(values, four):
 
 def test_one_or_two_numbers_make_a_stride():
     assert geometry.pair(2, "stride") == (2, 2) and geometry.pair(np.array([2.0, 3.0]), "stride") == (2, 3)
+    assert geometry.pair(np.array([[2, 3]], np.uint8), "stride") == (2, 3)
     with pytest.raises(ValueError, match=r"stride: it is \[1, 2, 3\]"):
         geometry.pair([1, 2, 3], "stride")
 
 
-@pytest.mark.parametrize("values", ["wide", math.nan, math.inf, None, [1, None]])
+@pytest.mark.parametrize("values", ["wide", "2", math.nan, math.inf, None, [1, None], [1, [2, 3]], 2j])
 def test_what_is_no_number_is_named(values):
     with pytest.raises(ValueError, match=r"^stride: it is .*; finite numbers are right$"):
         geometry.pair(values, "stride")

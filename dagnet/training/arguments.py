@@ -42,8 +42,8 @@ def check_whole(name: str, number: int, least: int) -> None:
 
 
 def check_function(name: str, function: Any) -> None:
-    """Raises ValueError, naming the argument, for what cannot be called; None stands for none."""
-    if function is not None and not callable(function):
+    """Raises ValueError, naming the argument, for what cannot be called."""
+    if not callable(function):
         raise ValueError(f"{name}: it is {function!r}; a function is right")
 
 

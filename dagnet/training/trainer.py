@@ -106,8 +106,10 @@ def train(
     arguments.check_whole("epoch_size", len(train) if epoch_size is None else epoch_size, 1)
     arguments.check_whole("random_seed", random_seed, 0)
     arguments.check_decay(weight_decay)
-    for name, function in (("get_batch", get_batch), ("extract_stats", extract_stats), ("post_epoch", post_epoch)):
-        arguments.check_function(name, function)
+    arguments.check_function("get_batch", get_batch)
+    for name, function in (("extract_stats", extract_stats), ("post_epoch", post_epoch)):
+        if function is not None:
+            arguments.check_function(name, function)
     arguments.check_objectives(net, der_outputs := der_outputs or {"objective": 1.0})
     made = solvers.make(solver, solver_opts, momentum=momentum, nesterov=nesterov_update)
     arguments.values(net)
