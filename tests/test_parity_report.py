@@ -43,7 +43,11 @@ def test_agreement_is_said_in_one_sentence():
 def test_of_a_sum_that_cancels_the_verdict_tells_how_far_its_terms_are_off():
     bias = row("conv1", "conv1b", 3.0, kind="param der")
     bias.whole, bias.scale, bias.allowed_whole = Measure(3e-6, 3.0, 1.0, 9.0), 100.0, 1e-6
-    assert report.text(made(row("conv1"), bias)).endswith("the furthest, end to end, is off by 1e-07.")
+    said = made(row("conv1"), bias)
+    assert report.text(said).endswith("the furthest, end to end, is off by 1e-07.") and " 1.0e-4 " in report.text(said)
+    assert json.loads(report.as_json(said))["arrays"][1]["end_to_end"]["allowed"] == pytest.approx(1e-6 * 100 / 1.0)
+    bias.largest = 0.0
+    assert json.loads(report.as_json(said))["arrays"][1]["end_to_end"]["allowed"] is None
 
 
 def test_what_the_net_does_not_have_is_no_input_and_one_reason_is_told_once():
@@ -119,6 +123,27 @@ def test_what_is_out_of_tolerance_is_said_in_words_and_not_by_colour_alone():
     assert "&#10007;" not in page.write(GOOD) and "&#10003;" in page.write(GOOD)
     html = page.write(BAD)
     assert "&#10007; alone and end to end" in html and html.count('<rect class="off"') == 3
+
+
+def titles(*rows) -> list[str]:
+    return re.findall(r"<title>(.*?)</title>", page.write(made(*rows)))[1:]  # the first is the page's
+
+
+def test_a_bar_is_that_of_the_array_which_is_out_of_tolerance_else_of_the_one_nearest_to_it():
+    near, loose = row("a", "near", 9e-6, alone=None), row("a", "loose", 5e-5, alone=None)
+    loose.allowed_whole = 1e-3
+    (title,) = titles(near, loose)
+    assert title == "a, end to end: near 9e-06, allowed 1.0e-5"
+    (title,) = titles(row("a", "lost", inf, alone=None), near)
+    assert title == "a, end to end: lost size 2x2, MATLAB&#x27;s 3x3, allowed 1.0e-5"
+
+
+def test_the_picture_is_as_high_as_its_layers_need_and_its_axis_has_powers_of_ten():
+    html = page.write(made(*(row(f"layer{i}") for i in range(9))))
+    names = [int(y) for y in re.findall(r'class="name" x="\d+" y="(\d+)"', html)]
+    (height,) = re.findall(r'<svg [^>]*height="(\d+)"', html)
+    assert len(set(names)) == 9 and max(names) < int(height) - 8 < max(names) + 60
+    assert re.findall(r'class="axis"[^>]*>([^<]*)<', html) == [*(f"1e{p}" for p in range(-16, 0, 2)), "1"]
 
 
 def test_a_longer_bar_is_further_off():
