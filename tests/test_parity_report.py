@@ -42,10 +42,11 @@ def test_agreement_is_said_in_one_sentence():
 
 def test_of_a_sum_that_cancels_the_verdict_tells_how_far_its_terms_are_off():
     bias = row("conv1", "conv1b", 3.0, kind="param der")
-    bias.whole, bias.scale, bias.allowed_whole = Measure(3e-6, 3.0, 1.0, 9.0), 100.0, 1e-6
+    bias.whole, bias.scale, bias.largest = Measure(3e-6, 1.5, 1.0, 9.0), 100.0, 2.0
+    bias.allowed_whole = 1e-6
     said = made(row("conv1"), bias)
-    assert report.text(said).endswith("the furthest, end to end, is off by 1e-07.") and " 1.0e-4 " in report.text(said)
-    assert json.loads(report.as_json(said))["arrays"][1]["end_to_end"]["allowed"] == pytest.approx(1e-6 * 100 / 1.0)
+    assert report.text(said).endswith("the furthest, end to end, is off by 1e-07.") and " 5.0e-5 " in report.text(said)
+    assert json.loads(report.as_json(said))["arrays"][1]["end_to_end"]["allowed"] == pytest.approx(1e-6 * 100 / 2)
     bias.largest = 0.0
     assert json.loads(report.as_json(said))["arrays"][1]["end_to_end"]["allowed"] is None
 
@@ -122,6 +123,7 @@ def test_the_page_stands_alone_and_has_a_bar_a_layer(what):
 def test_what_is_out_of_tolerance_is_said_in_words_and_not_by_colour_alone():
     assert "&#10007;" not in page.write(GOOD) and "&#10003;" in page.write(GOOD)
     html = page.write(BAD)
+    assert re.findall(r'<tr class="bad"><th>(.*?)</th>', html) == ["conv&lt;2&gt;", "conv3"]
     assert "&#10007; alone and end to end" in html and html.count('<rect class="off"') == 3
 
 
