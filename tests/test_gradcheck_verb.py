@@ -7,7 +7,7 @@ import pytest
 
 from dagnet import DagNN, gradcheck
 from dagnet.files import netfile
-from dagnet.layers import catalogue, concat, conv, pool, relu
+from dagnet.layers import catalogue, concat, conv, loss, pool, relu
 from tests import little
 from tests.verbs import call, refused
 
@@ -159,6 +159,42 @@ def test_inputs_may_be_brought(tmp_path, capsys):
     np.savez(tmp_path / "own.npz", input=rng.standard_normal((4, 4, 3, 1)), label=rng.integers(0, 3, (4, 4)))
     code, out, _ = call(capsys, "gradcheck", tmp_path / "net.mat", "--inputs", tmp_path / "own.npz")
     assert code == 0 and "4x4x3x1" in out and "label" not in out
+
+
+def scored(name: str) -> DagNN:
+    """A convolution of one channel to two and a loss."""
+    net = DagNN()
+    net.add_layer("conv", conv.Conv([1, 1, 1, 2], has_bias=False), "x", "x1", ["f"])
+    net.add_layer("loss", loss.Loss(name), ["x1", "c"], "y")
+    net.params["f"].value = np.array([1.0, -2]).reshape(1, 1, 1, 2)
+    return net
+
+
+@pytest.mark.parametrize("name", ["softmaxlog", "logistic"])
+def test_labels_are_made_for_an_image_that_is_brought_as_matlab_keeps_it(name, tmp_path, capsys, rng):
+    netfile.save(scored(name), tmp_path / "net.mat")
+    np.savez(tmp_path / "own.npz", x=rng.standard_normal((5, 4)))
+    code, out, _ = call(capsys, "gradcheck", tmp_path / "net.mat", "--inputs", tmp_path / "own.npz")
+    assert code == 0 and {array for _, array in rows(out)} == {"x", "f"} and "5x4x1x1" in out
+
+
+def test_of_a_network_s_outputs_those_count_that_have_a_derivative(tmp_path, capsys, rng):
+    netfile.save(scored("classerror"), tmp_path / "net.mat")
+    words = (tmp_path / "net.mat", "--size", 3, 3)
+    assert refused(call(capsys, "gradcheck", *words), "outputs: none of the net's (y) has a derivative")
+
+    class Spoilt(loss.Loss):
+        def backward(self, inputs, params, der_outputs):
+            (dx, none), ders = super().backward(inputs, params, der_outputs)
+            return [1.1 * dx, none], ders
+
+    net = little.net()
+    net.layers["objective"].block = Spoilt()
+    inputs = {"input": rng.standard_normal((6, 5, 3, 2)), "label": rng.integers(1, 3, (6, 5, 1, 2)).astype(float)}
+    found = {name: finding for name, _, finding in gradcheck.examine(gradcheck.in_double(net), inputs, rng, 4, 1e-6)}
+    assert all(
+        finding.wrong for name, finding in found.items() if name != "conv1b"
+    )  # which batch normalisation takes away
 
 
 def test_what_cannot_be_looked_at_is_refused_in_one_line(tmp_path, capsys):
