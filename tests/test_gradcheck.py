@@ -85,6 +85,10 @@ def test_a_block_that_derives_from_its_outputs_is_given_them(x, rng):
     gradcheck.check(Exponential(), [x], [], rng)
 
 
+def test_an_array_without_elements_has_no_error(rng):
+    assert gradcheck.check(Exponential(), [np.zeros((0, 3))], [], rng) == 0
+
+
 def test_single_precision_is_refused(x, rng):
     with pytest.raises(ValueError, match="input 0 is float32; float64 is right"):
         gradcheck.check(Scaled(), [x.astype(np.float32)], [np.array([2.0])], rng)
@@ -111,6 +115,11 @@ def test_what_lies_between_the_slopes_at_a_corner_is_right():
     for der in (0, 0.3, 1):
         found = examined(lambda x: np.maximum(x, 0), [0, 2, -3], [der, 1, 0])
         assert (found.checked, found.corners, found.wrong) == (3, 1, [])
+
+
+def test_the_error_is_that_of_places_on_no_corner():
+    assert examined(lambda x: np.maximum(x, 0), [0, 2], [1, 1]).error < 1e-9
+    assert examined(lambda x: np.maximum(x, 0), [0, 2], [1, 1.25]).error == pytest.approx(0.25)
 
 
 def test_what_lies_outside_is_wrong_and_both_slopes_are_told():
