@@ -438,10 +438,12 @@ INPUTS = f"addpath('{OCTAVE}', '{MATLAB.parent}'); x = single(reshape(-5:6, 3, 4
 
 
 def test_what_octave_dumps_of_a_dagnn_agrees(tmp_path, capsys):
+    """Whatever training left in the net; and it stays as it was."""
     scaled(tmp_path)
     octave(
         INPUTS + "net = MockNet(); net.mode = 'test'; dagnet_dump(net, {'x', x}, [], 'forward.mat'); "
-        "dagnet_dump(net, {'x', x}, {'y', dy}, 'both.mat', 'normal'); assert(net.conserveMemory)",
+        "dagnet_dump(net, {'x', x}, {'y', dy}, 'both.mat', 'normal'); "
+        "assert(net.conserveMemory && net.accumulateParamDers && strcmp(net.mode, 'test'))",
         tmp_path,
     )
     for file, mode, arrays in (("forward.mat", "test", 3), ("both.mat", "normal", 8)):

@@ -11,7 +11,7 @@ runs the network on the dumped inputs, in the dumped mode, and compares every du
     alone      relative, when the layer alone is run on MATLAB's own inputs, so that an earlier layer's error is not seen
     off        what is out of tolerance: the layer alone, the run end to end, or both
 Where a layer is off, known mistakes are tried on it (floor or ceil, border, channel order, mean, moments as variance, LRN's
-power, mode, transposed, labels from 0, release), and those that explain the difference are named.
+power, mode, transposed, labels from 0, release, parameters), and those that explain the difference are named.
 
 Tolerances, relative to max|b|:
     alone        2e-6 in single, 1e-13 in double precision, times sqrt(n) / 32 for sums of n > 1024 products

@@ -3,8 +3,9 @@ classdef MockNet < handle
   properties
     mode = 'normal'
     conserveMemory = true
+    accumulateParamDers = true  % as cnn_train_dag leaves it after sub-batches
     vars = struct('name', {'x', 'x1', 'y'}, 'value', [], 'der', [])
-    params = struct('name', {'convf', 'convb'}, 'value', {single(2), single(-0.5)}, 'der', [])
+    params = struct('name', {'convf', 'convb'}, 'value', {single(2), single(-0.5)}, 'der', single(9))
   end
   methods
     function eval(net, inputs, derOutputs)
@@ -16,7 +17,9 @@ classdef MockNet < handle
         dy = derOutputs{2};
         d = dy .* y .* (1 - y);
         net.vars(1).der = net.params(1).value * d; net.vars(2).der = d; net.vars(3).der = dy;
-        net.params(1).der = sum(d(:) .* x(:)); net.params(2).der = sum(d(:));
+        df = sum(d(:) .* x(:)); db = sum(d(:));
+        if net.accumulateParamDers, df = net.params(1).der + df; db = net.params(2).der + db; end
+        net.params(1).der = df; net.params(2).der = db;
       end
       if net.conserveMemory, net.vars(2).value = []; net.vars(2).der = []; end
     end

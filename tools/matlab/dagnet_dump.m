@@ -18,10 +18,11 @@ function dump = dagnet_dump(net, inputs, derOutputs, file, mode)
       if isfield(net.layers{i}, 'class'), inputs(end + 1 : end + 2) = {'label', home(net.layers{i}.class)}; end
     end
   else
+    kept = {net.mode, net.conserveMemory, net.accumulateParamDers};
     if nargin >= 5, net.mode = mode; end
-    mode = net.mode; kept = net.conserveMemory; net.conserveMemory = false;
+    mode = net.mode; net.conserveMemory = false; net.accumulateParamDers = false;
     if isempty(derOutputs), net.eval(inputs); else, net.eval(inputs, derOutputs); end
-    net.conserveMemory = kept;
+    net.mode = kept{1}; net.conserveMemory = kept{2}; net.accumulateParamDers = kept{3};
     name = {net.vars.name}; value = cellfun(@home, {net.vars.value}, 'UniformOutput', false);
     vars = struct('name', name, 'value', value, 'der', cellfun(@home, {net.vars.der}, 'UniformOutput', false));
     params = struct('name', {net.params.name}, 'der', cellfun(@home, {net.params.der}, 'UniformOutput', false));
