@@ -48,6 +48,7 @@ def refusal(tmp_path):
         ({"val": 7}, "val: it is a int64 array of shape (); a row of whole numbers is right"),
         ({"learning_rate": "low"}, "learning_rate: it is low; a number from 0 on, or one for each epoch, is right"),
         ({"learning_rate": None}, "learning_rate: it is None; a number from 0 on, or one for each epoch, is right"),
+        ({"weight_decay": np.inf}, "weight_decay: it is inf; a number from 0 on is right"),
         ({"weight_decay": "none"}, "weight_decay: it is none; a number from 0 on is right"),
         ({"get_batch": "images"}, "get_batch: it is 'images'; a function is right"),
         ({"get_batch": None}, "get_batch: it is None; a function is right"),
@@ -177,3 +178,12 @@ def test_a_folder_that_cannot_be_written_is_refused(refusal, tmp_path):
     (tmp_path / "file").write_text("")
     said = refusal(little.net(), OSError, exp_dir=tmp_path / "file" / "run")
     assert said.startswith(f"exp_dir {tmp_path / 'file' / 'run'}: nothing can be written there")
+
+
+def test_a_folder_that_takes_no_files_is_refused(refusal, tmp_path, monkeypatch):
+    def denied(**options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(arguments.tempfile, "TemporaryFile", denied)
+    said = refusal(little.net(), PermissionError)
+    assert said == f"exp_dir {tmp_path / 'run'}: nothing can be written there (Permission denied)"

@@ -345,6 +345,7 @@ def test_check_says_what_save_would_say_and_writes_nothing(net, tmp_path, monkey
         ),
         (lambda v: v.update(info={"train": "x"}) or v.pop("stats"), "stats: it is the text 'x'"),
         (lambda v: v.update(dagnet="beta18"), "dagnet is the text 'beta18'; a struct with a text `profile` is right"),
+        (lambda v: v.update(dagnet={"profile": 25.0}), "a struct with a text `profile` is right"),
         (
             lambda v: v["state"].update(solverState=matvalues.row(["x"] * 7)),
             "it holds the text 'x' where a numeric array",

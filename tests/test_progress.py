@@ -74,13 +74,13 @@ def test_curves_are_drawn_a_panel_a_statistic(tmp_path, monkeypatch):
     new = plots.Figure
     monkeypatch.setattr(plots, "Figure", lambda *a, **k: figures.append(new(*a, **k)) or figures[-1])
     statistics = {"objective": 0.7, "error": 0.4, "acc": np.array([0.5, 0.6])}
-    plots.draw({"train": epochs(3, **statistics), "val": epochs(2, **statistics)}, tmp_path)
+    plots.draw({"train": epochs(3, **statistics), "val": epochs(2, objective=0.7)}, tmp_path)
     shown = [axes for axes in figures[0].axes if axes.axison]
     assert [axes.get_title() for axes in shown] == ["acc[1]", "acc[2]", "error", "objective"]
     train, val = shown[3].lines
     assert [train.get_label(), val.get_label()] == ["train", "val"]
     assert train.get_xydata().tolist() == pytest.approx(np.array([[1, 0.7], [2, 0.63], [3, 0.567]]))
-    assert len(val.get_xydata()) == 2
+    assert len(val.get_xydata()) == 2 and len(shown[2].lines) == 1
     assert iio.imread(tmp_path / "net-train.png").min() == 0
     assert (tmp_path / "net-train.pdf").read_bytes().startswith(b"%PDF")
     assert {p.name for p in tmp_path.iterdir()} == {"net-train.png", "net-train.pdf"}
