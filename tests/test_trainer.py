@@ -258,10 +258,12 @@ def test_what_post_epoch_must_not_return_is_named(go, returned, says):
 
 def test_statistics_of_the_users_own_are_kept(go, tmp_path):
     def extract(net):
-        return passes.statistics(net) | {"norm": np.abs(net.params["predf"].value).sum(), "pair": [1, 2.5]}
+        norm = np.abs(net.params["predf"].value).sum()
+        return passes.statistics(net) | {"norm": norm, "pair": [1, 2.5], "lone": np.array([[3]]), "none": []}
 
     stats = go(little.net(), extract_stats=extract)
-    assert list(stats["val"][0]) == ["num", "time", "objective", "error", "accuracy", "norm", "pair"]
+    assert list(stats["val"][0]) == ["num", "time", "objective", "error", "accuracy", "norm", "pair", "lone", "none"]
+    assert stats["val"][0]["pair"].tolist() == [1, 2.5] and isinstance(stats["val"][0]["lone"], float)
     kept = checkpoint.load(checkpoint.path_of(tmp_path / "run", 1)).stats["val"][0]
     assert kept["norm"] == stats["val"][0]["norm"] and kept["pair"].ravel().tolist() == [1, 2.5]
 

@@ -156,7 +156,7 @@ def extracted(net: DagNN, extract_stats: ExtractStats) -> Record:
         row = np.ravel(array.to_numpy(value) if hasattr(value, "dtype") else np.asarray(value))
         if row.dtype.kind not in "biuf":
             raise ValueError(f"extract_stats: '{name}' is {value!r}; a number, or an array of them, is right")
-        found[name] = row.astype(float) if np.ndim(value) else float(row[0])
+        found[name] = float(row[0]) if row.size == 1 else row.astype(float)
     return found
 
 
