@@ -42,6 +42,13 @@ def test_properties_are_matlab_s_or_ours(capsys):
         assert code == 0 and "method=avg poolSize=" in out and "7x6x4x2      336" in out
 
 
+def test_true_and_false_are_matlab_s_words_and_a_size_of_two_numbers_is_height_and_width(capsys):
+    right = {"true": ["input 0", "param 0", "param 1"], "false": ["input 0", "param 0"]}
+    for word, arrays in right.items():
+        found = rows(call(capsys, "gradcheck", "Conv", f"hasBias={word}", "--size", 5, 3)[1])
+        assert [array for _, array in found] == arrays and next(iter(found.values()))[0] == "5x3x4x2"
+
+
 def test_samples_are_looked_at_in_place_of_all(capsys):
     assert re.search(r"7x6x4x2       12 ", call(capsys, "gradcheck", "Sigmoid", "--samples", 12)[1])
 
@@ -199,7 +206,8 @@ def test_of_a_network_s_outputs_those_count_that_have_a_derivative(tmp_path, cap
 
 def test_what_cannot_be_looked_at_is_refused_in_one_line(tmp_path, capsys):
     netfile.save(little.net(), tmp_path / "net.mat")
-    assert refused(call(capsys, "gradcheck", "Poolig"), "'Poolig'", "dagnn.Pooling")
+    assert refused(call(capsys, "gradcheck", "Poolig"), "'Poolig' is known; Pooling, ROIPooling, `all`")
+    assert refused(call(capsys, "gradcheck", "Xyzzy"), "'Xyzzy' is known; ", " Concat, ", " Sum, ")
     assert refused(call(capsys, "gradcheck", "Pooling", "methd=avg"), "no property 'methd'", "poolSize")
     assert refused(call(capsys, "gradcheck", "Pooling", "avg"), "'avg' is no property", "NAME=VALUE")
     assert refused(call(capsys, "gradcheck", "all", "method=avg"), "name a block")

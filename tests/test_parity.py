@@ -10,7 +10,7 @@ from dagnet.tools.parity import MATLAB
 
 from dagnet import DagNN, SimpleNN, simplenn
 from dagnet.files import netfile
-from dagnet.layers import bnorm, conv, dropout, loss, lrn, pool, relu, segmentation, sigmoid
+from dagnet.layers import bnorm, catalogue, conv, dropout, loss, lrn, pool, relu, segmentation, sigmoid
 from tests import dumps, recorded_simplenn
 from tests.test_matfile import octave
 from tests.verbs import call, cut_short, refused
@@ -371,7 +371,8 @@ def test_of_two_mistakes_in_one_layer_the_greater_is_named_as_one_that_comes_nea
 
 def test_the_matlab_side_is_printed(capsys):
     code, out, _ = call(capsys, "parity", "--matlab")
-    assert code == 0 and out.startswith("function dump = dagnet_dump(") and len(out.splitlines()) < 40
+    assert code == 0 and out == MATLAB.read_text() and len(out.splitlines()) < 40
+    assert out.startswith("function dump = dagnet_dump(")
 
 
 def test_no_files_no_dump_and_other_names_are_refused(tmp_path, capsys):
@@ -395,6 +396,20 @@ def test_no_files_no_dump_and_other_names_are_refused(tmp_path, capsys):
     assert refused(call(capsys, "parity", net, dump, "--html", "a", "--json", "a"), "both are a; two files are right")
     cut_short(dump)
     assert refused(call(capsys, "parity", net, dump), "dump.mat", "damaged or cut short")
+
+
+def test_a_block_of_one_s_own_runs_where_it_is_defined(tmp_path, monkeypatch, capsys):
+    code = "from dataclasses import dataclass\nfrom dagnet.layers import relu\n@dataclass\nclass Mine(relu.ReLU):\n    pass\n"
+    (tmp_path / "block_of_parity.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(catalogue, "_CLASSES", dict(catalogue._CLASSES))
+    net = DagNN()
+    net.add_layer("mine", catalogue.Unknown("Mine", {}), "x", "y")
+    x = np.float32([[-1, 2]])
+    files = dumps.write(tmp_path, net, dumps.struct("test", {"x": x}, {}, {"x": (x, None), "y": (x.clip(0), None)}, {}))
+    assert refused(call(capsys, "parity", *files), "the block 'Mine' is not known here")
+    code, out, _ = call(capsys, "parity", *files, "--define", "Mine=block_of_parity:Mine")
+    assert code == 0 and "All 2 arrays" in out
 
 
 def test_a_variable_that_the_net_does_not_have_is_out_of_tolerance(tmp_path, capsys):

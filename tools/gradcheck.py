@@ -160,7 +160,8 @@ def _known(name: str) -> str:
     for candidate in (name, f"dagnn.{name}"):
         if candidate in catalogue.known():
             return candidate
-    near = difflib.get_close_matches(f"dagnn.{name}", catalogue.known(), n=3) or catalogue.known()
+    short = [known.removeprefix("dagnn.") for known in catalogue.known()]
+    near = difflib.get_close_matches(name.removeprefix("dagnn."), short) or short
     raise ValueError(f"no block {name!r} is known; {', '.join(near)}, `all`, a .mat file, or --define are right")
 
 
