@@ -11,7 +11,7 @@ HOME = {
     "dagnet.models": "models",
     "dagnet.tools": "tools",
 }
-PARTS = ["data", "evaluation", "files", "matconvnet", "parity", "summary", "training"]
+PARTS = ["data", "evaluation", "files", "matconvnet", "mscript", "mscript.builtins", "parity", "summary", "training"]
 PACKAGES = ["dagnet", *(f"dagnet.{part}" for part in PARTS), *HOME]
 HERE = Path(__file__).parent
 
@@ -38,8 +38,9 @@ setup(
     extras_require={
         "cuda12x": ["cupy-cuda12x>=14"],
         "cuda13x": ["cupy-cuda13x>=14"],
+        "matlab": ["tree-sitter>=0.25", "tree-sitter-matlab>=1.3"],  # parse a lab's own .m scripts
         # hypothesis: layers over random shapes; setuptools: builds the wheel that test_house looks into
-        "test": ["pytest>=8", "hypothesis>=6.100", "setuptools>=77"],
+        "test": ["pytest>=8", "hypothesis>=6.100", "setuptools>=77", "tree-sitter>=0.25", "tree-sitter-matlab>=1.3"],
     },
     entry_points={"console_scripts": ["dagnet = dagnet.tools.command:main"]},
 )
