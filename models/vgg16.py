@@ -100,7 +100,7 @@ def load(path: str | PathLike[str]) -> DagNN:
 
 
 def from_net(net: DagNN, who: str) -> DagNN:
-    """VGG-16 with the values, multipliers, pools' pads and meta of a net that is VGG-16 of any width under whatever names.
+    """VGG-16 with the values, multipliers, pools' pads, opts and meta of a net that is VGG-16 of any width under any names.
 
     Raises ValueError, beginning with `who`, where it is another net: which layer differs first, what it is, what is right.
     """
@@ -125,6 +125,8 @@ def from_net(net: DagNN, who: str) -> DagNN:
         flow = theirs.outputs
         if isinstance(ours.block, pool.Pooling):
             ours.block.pad = list(theirs.block.pad)
+        if hasattr(ours.block, "opts"):
+            ours.block.opts = list(theirs.block.opts)
         for mine, name in zip(ours.params, theirs.params, strict=True):
             source, target = net.params[name], vgg.params[mine]
             target.value = None if source.value is None else array.to_numpy(source.value)

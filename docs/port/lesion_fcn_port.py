@@ -31,34 +31,47 @@ def lesion_fcn_port(vggPath, imdb, *varargin):
     opts["train"]["momentum"] = 0.9
     opts["train"]["weightDecay"] = 1e-4
     opts = vl_argparse(opts, varargin)
-    net = defineNet(vggPath, opts["fcWidth"])
+    net = lesion_fcn("modelPath", vggPath, "fcWidth", opts["fcWidth"])
     net, stats = cnn_train_dag(net, imdb, getBatch, opts["train"])
     return net, stats
 
 
-def defineNet(vggPath, fcWidth):
-    # VGG-16 becomes a DagNN, whose pools round up as Caffe's do
-    vgg = vl_simplenn_tidy(load(vggPath))
+def getBatch(imdb, batch):
+    # images less their mean colour; labels 1 for skin and 2 for lesion
+    im = single(imdb["images"]["data"][:, :, :, batch]) - single(imdb["images"]["mean"])
+    label = 1 + single(imdb["images"]["masks"][:, :, :, batch] > 128)
+    inputs = ["input", im, "label", label]
+    return inputs
+
+
+def lesion_fcn(*varargin):
+    # LESION_FCN  The network of Qi et al. 2017 on VGG-16, in matconvnet-fcn's style
+
+    opts = {"modelPath": "data/models/imagenet-vgg-verydeep-16.mat"}
+    opts["fcWidth"] = 4096
+    opts = vl_argparse(opts, varargin)
+    wide = opts["fcWidth"]
+
+    # VGG-16 becomes a DagNN
+    vgg = vl_simplenn_tidy(load(opts["modelPath"]))
     net = dagnn.DagNN.fromSimpleNN(vgg, "canonicalNames", True)
-    for k in range(1, 6):
-        net.layers(net.getLayerIndex(f"pool{k}")).block.pad = [0, 1, 0, 1]
 
     # fc6 and fc7 start anew, each with dropout; fc8 and the softmax go
     net.removeLayer(["fc6", "relu6", "fc7", "relu7", "fc8", "prob"])
     c = channels(net, "x31")
-    net.addLayer("fc6", dagnn.Conv("size", [7, 7, c, fcWidth], "pad", 3), "x31", "fc6", ["fc6f", "fc6b"])
-    setFilters(net, ["fc6f", "fc6b"], he([7, 7, c, fcWidth]), fcWidth, 1)
+    net.addLayer("fc6", dagnn.Conv("size", [7, 7, c, wide], "pad", 3), "x31", "fc6", ["fc6f", "fc6b"])
+    setFilters(net, ["fc6f", "fc6b"], he([7, 7, c, wide]), wide, 1)
     net.addLayer("relu6", dagnn.ReLU(), "fc6", "relu6", [])
     net.addLayer("dropout1", dagnn.DropOut("rate", 0.5), "relu6", "dropout1", [])
-    net.addLayer("fc7", dagnn.Conv("size", [1, 1, fcWidth, fcWidth]), "dropout1", "fc7", ["fc7f", "fc7b"])
-    setFilters(net, ["fc7f", "fc7b"], he([1, 1, fcWidth, fcWidth]), fcWidth, 1)
+    net.addLayer("fc7", dagnn.Conv("size", [1, 1, wide, wide]), "dropout1", "fc7", ["fc7f", "fc7b"])
+    setFilters(net, ["fc7f", "fc7b"], he([1, 1, wide, wide]), wide, 1)
     net.addLayer("relu7", dagnn.ReLU(), "fc7", "relu7", [])
     net.addLayer("dropout2", dagnn.DropOut("rate", 0.5), "relu7", "dropout2", [])
 
     # a score map on each of the five pools and on fc7, each enlarged to the image's size
     sources = ["x5", "x10", "x17", "x24", "x31", "dropout2"]
     factors = [2, 4, 8, 16, 32, 32]
-    rates = [1e-3, 1e-4, 1e-4, 1e-3, 1, min(1, 512 / fcWidth)]
+    rates = [1e-3, 1e-4, 1e-4, 1e-3, 1, min(1, 512 / wide)]
     for k in range(1, 7):
         s = factors[k - 1]
         c = channels(net, sources[k - 1])
@@ -81,6 +94,7 @@ def defineNet(vggPath, fcWidth):
     net.addLayer("objective", objective, ["prediction", "label"], "objective", [])
     net.addLayer("accuracy", SegmentationAccuracy(), ["prediction", "label"], "accuracy", [])
     net.vars(net.getVarIndex("prediction")).precious = True
+    net.meta["classes"] = {"name": ["skin", "lesion"], "description": ["skin", "lesion"]}
 
     # biases learn twice as fast as their filters
     for i in range(1, len(net.layers) + 1):
@@ -109,11 +123,3 @@ def he(size):
     # He's deviation: activations keep their size through a ReLU
     f = randn(size, single) * sqrt(2 / prod(size[0:3]))
     return f
-
-
-def getBatch(imdb, batch):
-    # images less their mean colour; labels 1 for skin and 2 for lesion
-    im = single(imdb["images"]["data"][:, :, :, batch]) - single(imdb["images"]["mean"])
-    label = 1 + single(imdb["images"]["masks"][:, :, :, batch] > 128)
-    inputs = ["input", im, "label", label]
-    return inputs
