@@ -1,4 +1,23 @@
-"""A lab's own .m scripts, read and run without MATLAB: what defines a network in MatConvNet becomes the network."""
+"""A lab's own .m scripts, read and run without MATLAB: what defines a network in MatConvNet becomes the network.
+
+    from dagnet import mscript
+
+    net = mscript.run("lesion_net.m")                              # the file's main function, or its script
+    net = mscript.run("lesion_net.m", None, "width", 64, weights="vgg.mat")
+
+A parser (parser) makes a tree (syntax) of a file, which an interpreter (interpreter over evaluator) runs with MATLAB's rules
+(operators, indexing, printf, builtins). What is not known stops the run with file, line and text (failures); what no stranger's
+script may do is refused (refused, limits).
+"""
 
 from . import failures as failures
 from . import handle as handle
+from . import limits as limits
+from .failures import LimitReached as LimitReached
+from .failures import MatlabError as MatlabError
+from .failures import NotMatlab as NotMatlab
+from .failures import NotSupported as NotSupported
+from .failures import Refused as Refused
+from .failures import ScriptError as ScriptError
+from .limits import Limits as Limits
+from .running import run as run

@@ -14,9 +14,11 @@ second variable makes no copy of it, as in MATLAB.
 from collections.abc import Collection
 from typing import Any
 
+from .failures import MatlabError
+
 
 class Handle:
-    """An object of a MATLAB class. Each method here raises AttributeError until a class has its own."""
+    """An object of a MATLAB class. Each method here raises MatlabError until a class has its own."""
 
     class_name = "handle"
 
@@ -38,20 +40,24 @@ class Handle:
 
     def get(self, name: str) -> Any:
         """The property of that name."""
-        raise AttributeError(f"{self.class_name} has no property '{name}'")
+        raise _missing(f"{self.class_name} has no property '{name}'")
 
     def set(self, name: str, value: Any) -> None:
         """Gives the property of that name another value."""
-        raise AttributeError(f"{self.class_name} has no property '{name}' that can be set")
+        raise _missing(f"{self.class_name} has no property '{name}' that can be set")
 
     def call(self, name: str, args: list[Any], nargout: int) -> list[Any]:
         """The outputs of the method of that name; nargout is 0 where a statement takes none."""
-        raise AttributeError(f"{self.class_name} has no method '{name}'")
+        raise _missing(f"{self.class_name} has no method '{name}'")
 
     def index(self, args: list[Any]) -> Any:
         """What object(args) means."""
-        raise AttributeError(f"{self.class_name} cannot be indexed")
+        raise _missing(f"{self.class_name} cannot be indexed")
 
     def assign_index(self, args: list[Any], value: Any) -> None:
         """What object(args) = value means."""
-        raise AttributeError(f"{self.class_name} cannot be indexed")
+        raise _missing(f"{self.class_name} cannot be indexed")
+
+
+def _missing(message: str) -> MatlabError:
+    return MatlabError(message, "MATLAB:noSuchMethodOrField")

@@ -1,12 +1,15 @@
 """The table of what a script can call by name.
 
 A builtin takes the interpreter, the values of its arguments, and how many outputs are wanted (0: a statement of its own), and
-returns its outputs, of which there may be more than are wanted. `@builtin("zeros")` enters it. Dotted names
-("dagnn.DagNN.fromSimpleNN") are names like others.
+returns its outputs, of which there may be more than are wanted. `@builtin("zeros")` enters it; `@pure("floor")` enters a Python
+function of values that returns one value. Dotted names ("dagnn.DagNN.fromSimpleNN") are names like others.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from ..failures import MatlabError
 
 if TYPE_CHECKING:
     from ..interpreter import Interpreter
@@ -25,6 +28,29 @@ def builtin(*names: str) -> Callable[[Builtin], Builtin]:
     def enter(function: Builtin) -> Builtin:
         for name in names:
             TABLE[name] = function
+        return function
+
+    return enter
+
+
+def pure(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enters a function of values alone, which returns one value, under these names."""
+
+    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
+        parameters = inspect.signature(function).parameters.values()
+        least = sum(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in parameters)
+        most = float("inf") if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(parameters)
+
+        def called(interpreter: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
+            if not least <= len(args) <= most:
+                raise MatlabError(
+                    f"{names[0]}: {'not enough' if len(args) < least else 'too many'} input arguments, {len(args)} came.",
+                    "MATLAB:minrhs" if len(args) < least else "MATLAB:maxrhs",
+                )
+            return [function(*args)]
+
+        for name in names:
+            TABLE[name] = called
         return function
 
     return enter

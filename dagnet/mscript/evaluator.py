@@ -1,0 +1,378 @@
+"""Expressions: what they are worth, and what calls do.
+
+Most expressions have one value; c{:}, s.f of a struct array, and calls give lists of them, which arguments and brackets take in
+whole (comma-separated lists).
+"""
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from . import indexing, library, limits, names, operators, refused
+from . import syntax as tree
+from .builtins import table
+from .failures import LimitReached, MatlabError, NotSupported, Place, Refused, ScriptError
+from .handle import Handle
+from .scopes import Frame
+from .values import (
+    COLON,
+    Anonymous,
+    FunctionHandle,
+    String,
+    cell,
+    class_of,
+    is_char,
+    is_text,
+    number,
+    numel,
+    shape,
+    text,
+    truth,
+)
+
+
+class Evaluator:
+    """Evaluates expressions in the frame of the call that is running. The interpreter is built on it."""
+
+    library: library.Library
+    budget: limits.Budget
+
+    def __init__(self) -> None:
+        self.frame: Frame
+        self.depth = 0
+        self._ends: list[tuple[Any, int, int]] = []  # what `end` counts: the indexed value, which index, of how many
+        self._captured: dict[int, set[str]] = {}
+        self._kinds: dict[type, Callable[[Any, int], list[Any]]] = {
+            tree.Number: lambda node, _: [_number(node.text)],
+            tree.Text: lambda node, _: [String(node.value) if node.double else node.value],
+            tree.Colon: lambda node, _: [COLON],
+            tree.End: lambda node, _: [self._end()],
+            tree.Chain: self._chain,
+            tree.Unary: lambda node, _: [self._operated(operators.PREFIX[node.operator], node.operand)],
+            tree.Postfix: lambda node, _: [self._operated(operators.POSTFIX[node.operator], node.operand)],
+            tree.Binary: self._binary,
+            tree.ShortCircuit: self._short_circuit,
+            tree.Range: self._range,
+            tree.Matrix: self._matrix,
+            tree.CellLiteral: self._cell,
+            tree.Lambda: self._lambda,
+            tree.FunctionRef: lambda node, _: [self.handle_of(node.name)],
+            tree.Unsupported: self._unsupported,
+        }
+
+    def values(self, node: tree.Expression, nargout: int = 1) -> list[Any]:
+        """All the values of an expression; nargout is what a call in it is asked for."""
+        return self._kinds[type(node)](node, nargout)
+
+    def one(self, node: tree.Expression) -> Any:
+        """The one value of an expression. Raises MatlabError where it has none."""
+        found = self.values(node)
+        if not found:
+            raise MatlabError("This expression has no value where one is right.", "MATLAB:maxlhs")
+        return found[0]
+
+    # operators and literals
+
+    def _operated(self, function: Callable[[Any], Any], operand: tree.Expression) -> Any:
+        self.budget.spend()
+        return function(self.one(operand))
+
+    def _binary(self, node: tree.Binary, _: int) -> list[Any]:
+        self.budget.spend()
+        result = operators.binary(node.operator, self.one(node.left), self.one(node.right))
+        self.budget.follow(result)
+        return [result]
+
+    def _short_circuit(self, node: tree.ShortCircuit, _: int) -> list[Any]:
+        self.budget.spend()
+        left = self._decided(self.one(node.left), node.operator)
+        if left == (node.operator == "||"):
+            return [np.array([[left]])]
+        return [np.array([[self._decided(self.one(node.right), node.operator)]])]
+
+    def _decided(self, value: Any, name: str) -> bool:
+        if numel(value) != 1 and not isinstance(value, Handle):
+            raise MatlabError(
+                f"Operands to the logical {name} operator must be convertible to logical scalar values; a "
+                f"{'x'.join(map(str, shape(value)))} {class_of(value)} came.",
+                "MATLAB:nonLogicalConditional",
+            )
+        return truth(value)
+
+    def _range(self, node: tree.Range, _: int) -> list[Any]:
+        self.budget.spend()
+        step = number(1) if node.step is None else self.one(node.step)
+        start = self.one(node.start)
+        return [operators.colon(start, step, self.one(node.stop))]
+
+    def _matrix(self, node: tree.Matrix, _: int) -> list[Any]:
+        self.budget.spend()
+        rows = [[v for part in row for v in self.values(part)] for row in node.rows]
+        joined = [operators.concatenated(row, 1) for row in rows if row]
+        if not joined:
+            return [np.zeros((0, 0))]
+        if len(joined) > 1 and all(is_char(r) for r in joined):
+            _check_rows(joined)
+        result = operators.concatenated(joined, 0)
+        self.budget.follow(result)
+        return [result]
+
+    def _cell(self, node: tree.CellLiteral, _: int) -> list[Any]:
+        """{a, b; c, d}; a cell among the parts becomes an element, an empty one as well."""
+        self.budget.spend()
+        rows = [[v for part in row for v in self.values(part)] for row in node.rows]
+        rows = [row for row in rows if row]
+        if not rows:
+            return [np.empty((0, 0), object)]
+        return [operators.concatenated([cell(row) for row in rows], 0)]
+
+    def _lambda(self, node: tree.Lambda, _: int) -> list[Any]:
+        if id(node) not in self._captured:
+            self._captured[id(node)] = names.used(node.body) - set(node.parameters)
+        captured = {name: self.frame[name] for name in self._captured[id(node)] if name in self.frame}
+        return [Anonymous(node, captured, self.frame)]
+
+    def _unsupported(self, node: tree.Unsupported, _: int) -> list[Any]:
+        raise NotSupported(f"{node.what} is not known here", place=self.place(node.line))
+
+    def _end(self) -> Any:
+        if not self._ends:
+            raise MatlabError("end stands for no index here.")
+        value, position, count = self._ends[-1]
+        sizes = (0, 0) if value is None else shape(value)
+        if count == 1:
+            return number(prod(sizes))
+        if position < count - 1:
+            return number(sizes[position] if position < len(sizes) else 1)
+        return number(prod(sizes[position:]))
+
+    # chains: variables, indices, fields, calls
+
+    def arguments(self, args: Sequence[tree.Expression], of: Any = None, indexed: bool = True) -> list[Any]:
+        """The values between parentheses or braces; `end` in them counts `of`, the value that is indexed."""
+        if not indexed:
+            return [":" if v is COLON else v for arg in args for v in self.values(arg)]
+        found = []
+        for k, arg in enumerate(args):
+            self._ends.append((of, k, len(args)))
+            try:
+                found += self.values(arg)
+            finally:
+                self._ends.pop()
+        return found
+
+    def place(self, line: int) -> Place:
+        file = self.frame.function.file
+        return Place(file.path, line, file.text_of(line))
+
+    def _chain(self, node: tree.Chain, nargout: int) -> list[Any]:
+        try:
+            return self._unplaced_chain(node, nargout)
+        except ScriptError as error:
+            error.place = error.place or self.place(node.line)
+            raise
+
+    def _unplaced_chain(self, node: tree.Chain, nargout: int) -> list[Any]:
+        self.budget.spend()
+        base, steps = node.base, node.steps
+        if not isinstance(base, str):
+            found, at = [self.one(base)], 0
+        elif base in self.frame:
+            found, at = [self.frame[base]], 0
+        else:
+            found, at = self._called(base, steps, nargout)
+        while at < len(steps):
+            if len(found) != 1:
+                raise MatlabError(
+                    f"Expected one output from a curly brace or dot indexing expression, but there were {len(found)} results.",
+                    "MATLAB:index:expected_one_output_from_expression",
+                )
+            found, at = self._step(found[0], steps, at, nargout)
+        return found
+
+    def _step(self, value: Any, steps: tuple[tree.Step, ...], at: int, nargout: int) -> tuple[list[Any], int]:
+        """The values after the step at that place, and the place of the next."""
+        step = steps[at]
+        if isinstance(value, Handle):
+            return self._handle_step(value, steps, at, nargout)
+        if isinstance(step, tree.Field):
+            return indexing.field(value, self.name_of(step)), at + 1
+        if isinstance(value, (FunctionHandle, Anonymous)) and isinstance(step, tree.Paren):
+            wanted = nargout if at + 1 == len(steps) else 1
+            return self.call(value, self.arguments(step.args, indexed=False), wanted), at + 1
+        args = self.arguments(step.args, value)
+        if isinstance(step, tree.Brace):
+            return indexing.contents(value, args), at + 1
+        result = indexing.read(value, args)
+        self.budget.follow(result)
+        return [result], at + 1
+
+    def _handle_step(self, value: Handle, steps: tuple[tree.Step, ...], at: int, nargout: int) -> tuple[list[Any], int]:
+        step = steps[at]
+        if isinstance(step, tree.Brace):
+            raise MatlabError(f"Brace indexing is not supported for variables of this type ({class_of(value)}).")
+        if isinstance(step, tree.Paren):
+            return [value.index(self.arguments(step.args, value))], at + 1
+        name = self.name_of(step)
+        if name not in value.methods():
+            return [value.get(name)], at + 1
+        args, after = self._taken(steps, at + 1)
+        return value.call(name, args, nargout if after == len(steps) else 1), after
+
+    def _taken(self, steps: tuple[tree.Step, ...], at: int) -> tuple[list[Any], int]:
+        """The arguments of a call whose parentheses, if there are any, stand at that place."""
+        if at < len(steps) and isinstance(step := steps[at], tree.Paren):
+            return self.arguments(step.args, indexed=False), at + 1
+        return [], at
+
+    def name_of(self, step: tree.Field) -> str:
+        return step.name if isinstance(step.name, str) else text(self.one(step.name), "a field's name")
+
+    def _called(self, name: str, steps: tuple[tree.Step, ...], nargout: int) -> tuple[list[Any], int]:
+        """What a chain that starts with a function's name gives: dotted names, as long as they are known, are one name."""
+        dots = 0
+        while dots < len(steps) and isinstance(step := steps[dots], tree.Field) and isinstance(step.name, str):
+            dots += 1
+        for count in range(dots, 0, -1):
+            dotted = ".".join([name, *(s.name for s in steps[:count])])  # type: ignore[union-attr, misc]
+            if dotted in self.library.defined or table.find(dotted):
+                name, at = dotted, count
+                break
+        else:
+            at = 0
+            if dots and self.library.find(name, self.frame.function) is None:
+                name = ".".join([name, *(s.name for s in steps[:dots])])  # type: ignore[union-attr, misc]
+                raise library.unknown(name)
+        if name in refused.REASONS and at < len(steps) and isinstance(steps[at], tree.Paren):
+            self._explain(name, steps[at].args)  # type: ignore[union-attr]
+        args, after = self._taken(steps, at)
+        return self.call_named(name, args, nargout if after == len(steps) else 1), after
+
+    def _explain(self, name: str, args: Sequence[tree.Expression]) -> None:
+        """Raises Refused, saying of a download what is asked for, unless the script has a function of that name."""
+        try:
+            self.library.find(name, self.frame.function)
+        except Refused:
+            given = self.arguments(args, indexed=False) if name in refused.DOWNLOADS else []
+            raise Refused(refused.message(name, [text(v, name) for v in given if is_text(v)])) from None
+
+    # calls
+
+    def handle_of(self, name: str) -> FunctionHandle:
+        """@name, in the scope of the function that is running."""
+        found = self.library.find(name, self.frame.function)
+        own = found if isinstance(found, tree.Function) else None
+        return FunctionHandle(name, own, self._frame_around(own) if own and own.outer else None)
+
+    def call_named(self, name: str, args: list[Any], nargout: int = 1) -> list[Any]:
+        """The outputs of the function of that name; an object's own methods come first.
+
+        Raises NotSupported for a name that is not known, Refused for one that is refused.
+        """
+        owner = next((a for a in args if isinstance(a, Handle) and name in a.methods()), None)
+        if owner is not None and not isinstance(self.library.find(name, self.frame.function), tree.Function):
+            return owner.call(name, [a for a in args if a is not owner], nargout)
+        found = self.library.find(name, self.frame.function)
+        if found is None:
+            if name in names.made(self.frame.function):
+                raise MatlabError(f"Unrecognized function or variable '{name}'.", "MATLAB:UndefinedFunction")
+            raise library.unknown(name)
+        if isinstance(found, tree.Function):
+            return self.call_function(found, args, nargout, self._frame_around(found))
+        if name in self.library.defined:
+            return library.to_values(found(*args))
+        outputs = found(self, args, nargout)  # type: ignore[call-arg, arg-type]
+        for output in outputs:
+            self.budget.follow(output)
+        return outputs
+
+    def call(self, function: Any, args: list[Any], nargout: int = 1) -> list[Any]:
+        """The outputs of a handle, an anonymous function, or of the function of that name."""
+        if isinstance(function, Anonymous):
+            return self._call_anonymous(function, args, nargout)
+        if isinstance(function, FunctionHandle):
+            if function.function is not None:
+                return self.call_function(function.function, args, nargout, function.frame)
+            return self.call_named(function.name, args, nargout)
+        return self.call_named(text(function, "a function"), args, nargout)
+
+    def _frame_around(self, function: tree.Function) -> Frame | None:
+        """The frame of the outer function that a nested one shares."""
+        frame: Frame | None = self.frame if function.outer else None
+        while frame is not None and frame.function is not function.outer:
+            frame = frame._outer
+        return frame
+
+    def _call_anonymous(self, function: Anonymous, args: list[Any], nargout: int) -> list[Any]:
+        parameters = function.node.parameters
+        frame = Frame(function.frame.function, nargin=len(args), nargout=nargout)
+        frame.variables |= function.captured
+        self._bind(frame, parameters, args)
+        with self.entered(frame):
+            return self.values(function.node.body, nargout)
+
+    def call_function(self, function: tree.Function, args: list[Any], nargout: int, around: Frame | None) -> list[Any]:
+        raise NotImplementedError
+
+    def _bind(self, frame: Frame, parameters: Sequence[str], args: list[Any]) -> None:
+        rest = bool(parameters) and parameters[-1] == "varargin"
+        fixed = parameters[:-1] if rest else parameters
+        if len(args) > len(fixed) and not rest:
+            raise MatlabError(
+                f"Too many input arguments: {len(args)} came, {len(fixed)} at most are right.", "MATLAB:TooManyInputs"
+            )
+        for name, value in zip(fixed, args, strict=False):
+            if name != "~":
+                frame.variables[name] = value
+        if rest:
+            left = args[len(fixed) :]
+            frame.variables["varargin"] = cell(left, (1, len(left)) if left else (0, 0))
+
+    def entered(self, frame: Frame) -> "_Entered":
+        """While inside, that frame is the running one. Raises LimitReached for too deep a recursion."""
+        return _Entered(self, frame)
+
+
+class _Entered:
+    def __init__(self, evaluator: Evaluator, frame: Frame) -> None:
+        self._evaluator = evaluator
+        self._frame = frame
+
+    def __enter__(self) -> None:
+        evaluator = self._evaluator
+        limit = evaluator.budget.limits.recursion
+        if evaluator.depth >= limit:
+            raise LimitReached(f"calls within calls are deeper than {limit}; Limits(recursion=...) allows more")
+        self._before = getattr(evaluator, "frame", None), evaluator._ends
+        evaluator.depth += 1
+        evaluator.frame, evaluator._ends = self._frame, []
+
+    def __exit__(self, *_: object) -> None:
+        self._evaluator.depth -= 1
+        self._evaluator.frame, self._evaluator._ends = self._before  # type: ignore[assignment]
+
+
+def _number(text: str) -> np.ndarray:
+    lower = text.lower()
+    if lower[:2] in ("0x", "0b"):
+        digits = lower.rstrip("su8163240")
+        if digits != lower and lower[len(digits) :][:1] in "su":
+            raise NotSupported(f"the number {text} with a class in its name is not known here")
+        value = int(lower, 0)
+        kind = next(t for t in (np.uint8, np.uint16, np.uint32, np.uint64) if value <= np.iinfo(t).max)
+        return np.array([[value]], kind)
+    if lower[-1] in "ij":
+        return np.array([[complex(0, float(lower[:-1].replace("d", "e")))]])
+    return number(float(lower.replace("d", "e")))
+
+
+def _check_rows(rows: list[Any]) -> None:
+    lengths = {shape(r)[1] for r in rows if shape(r) != (0, 0)}
+    if len(lengths) > 1:
+        raise MatlabError(
+            "Dimensions of arrays being concatenated are not consistent: the rows of a char array have "
+            f"{' and '.join(str(n) for n in sorted(lengths))} characters.",
+            "MATLAB:catenate:dimensionMismatch",
+        )

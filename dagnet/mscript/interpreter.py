@@ -1,0 +1,496 @@
+"""Runs a script: statements, functions, assignments."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from dagnet.files.matvalues import StructArray
+
+from . import indexing
+from . import syntax as tree
+from .builtins import randoms
+from .builtins.errors import MException
+from .evaluator import Evaluator
+from .failures import LimitReached, MatlabError, ScriptError
+from .handle import Handle
+from .library import Library
+from .limits import Budget, Limits, within
+from .printing import shown
+from .scopes import Frame
+from .values import (
+    class_of,
+    elements,
+    empty,
+    fields_of,
+    is_cell,
+    is_char,
+    is_number_like,
+    is_struct,
+    is_text,
+    numbers,
+    numel,
+    records,
+    shape,
+    structs,
+    text,
+    truth,
+)
+
+PYTHON_FRAMES = 60  # of Python's own, for one call in a script
+
+
+class _Jump(Exception):
+    """break, continue or return on its way out."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+
+class Interpreter(Evaluator):
+    """One run of a script.
+
+    define   name: a Python function or "module:function", for what the script calls and dagnet does not know
+    weights  the .mat file that stands for the one that the script loads and that is not there
+    seed     of rand, randn, randi, until the script calls rng
+    output   where disp, fprintf and statements without a semicolon write; None is standard output
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        define: Mapping[str, str | Callable[..., Any]] | None = None,
+        weights: str | Path | None = None,
+        seed: int = 0,
+        limits: Limits | None = None,
+        output: TextIO | None = None,
+    ) -> None:
+        super().__init__()
+        self.folder = folder
+        self.library = Library(define, folder)
+        self.weights = Path(weights) if weights is not None else None
+        self.random = randoms.Stream(seed)
+        self.budget = Budget(limits or Limits())
+        self.globals: dict[str, Any] = {}
+        self.persistent: dict[int, dict[str, Any]] = {}
+        self.output = output
+        self.state: dict[str, Any] = {}  # what builtins remember between calls: the last warning, figures, tic
+        self._statements: dict[type, Callable[[Any], None]] = {
+            tree.Evaluate: self._evaluate,
+            tree.Assign: self._assign,
+            tree.Delete: self._delete,
+            tree.If: self._if,
+            tree.For: self._for,
+            tree.While: self._while,
+            tree.Switch: self._switch,
+            tree.Try: self._try,
+            tree.Jump: self._jump,
+            tree.Declare: self._declare,
+            tree.Unsupported: lambda node: self._unsupported(node, 0) and None,
+        }
+
+    def write(self, written: str) -> None:
+        """Writes what the script prints."""
+        (self.output or sys.stdout).write(written)
+
+    def run(self, function: tree.Function, args: list[Any], nargout: int = 1) -> list[Any]:
+        """The outputs of a function that is called from outside. Raises ScriptError."""
+        with self._limited():
+            return self.call_function(function, args, nargout, None)
+
+    def run_script(self, script: tree.Function) -> dict[str, Any]:
+        """The variables that a file's own statements leave. Raises ScriptError."""
+        frame = Frame(script)
+        with self._limited(), self.entered(frame):
+            self._body(script)
+        return frame.variables
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        before = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(before, 2000 + PYTHON_FRAMES * self.budget.limits.recursion))
+        try:
+            with within(self.budget):
+                yield
+        except RecursionError:
+            raise LimitReached("its calls and expressions are nested too deeply") from None
+        finally:
+            sys.setrecursionlimit(before)
+
+    # functions
+
+    def call_function(self, function: tree.Function, args: list[Any], nargout: int, around: Frame | None) -> list[Any]:
+        outputs = function.outputs
+        rest = bool(outputs) and outputs[-1] == "varargout"
+        fixed = outputs[:-1] if rest else outputs
+        if nargout > len(fixed) and not rest:
+            raise MatlabError(
+                f"Too many output arguments: {function.name} has {len(fixed)}, {nargout} are wanted.",
+                "MATLAB:TooManyOutputs",
+            )
+        frame = Frame(function, around, nargin=len(args), nargout=nargout)
+        if function.outer is not None and around is None:
+            raise MatlabError(f"The nested function {function.name} is called where its outer function does not run.")
+        self._bind(frame, function.parameters, args)
+        if function.name == "":  # a script that another file calls has its caller's variables
+            frame.variables = self.frame.variables
+        with self.entered(frame):
+            self._body(function)
+        return self._outputs(frame, fixed, rest, nargout)
+
+    def _body(self, function: tree.Function) -> None:
+        try:
+            self.block(function.body)
+        except _Jump as jump:
+            if jump.kind != "return":
+                raise MatlabError(f"{jump.kind} stands outside of a loop.") from None
+
+    def _outputs(self, frame: Frame, fixed: tuple[str, ...], rest: bool, nargout: int) -> list[Any]:
+        found = []
+        for name in fixed[: max(1, nargout)]:
+            if name in frame.variables or name in frame:
+                found.append(frame[name])
+            elif len(found) < nargout:
+                raise MatlabError(
+                    f"Output argument '{name}' (and possibly others) not assigned a value in the execution with "
+                    f"'{frame.function.name}' function.",
+                    "MATLAB:unassignedOutputs",
+                )
+            else:
+                break
+        if rest and len(found) == len(fixed) and (nargout > len(fixed) or not fixed):
+            more = list(frame["varargout"].ravel(order="F")) if "varargout" in frame else []
+            if len(fixed) + len(more) < nargout:
+                raise MatlabError(
+                    f"Output argument 'varargout{{{len(more) + 1}}}' is not assigned in '{frame.function.name}'.",
+                    "MATLAB:unassignedOutputs",
+                )
+            found += more[: max(1, nargout) - len(fixed)]
+        return found
+
+    # statements
+
+    def block(self, statements: tree.Block) -> None:
+        """Runs statements one after the other."""
+        for statement in statements:
+            self.budget.spend()
+            try:
+                self._statements[type(statement)](statement)
+            except ScriptError as error:
+                error.place = error.place or self.place(statement.line)
+                raise
+            except (ValueError, TypeError, LookupError, AttributeError) as error:  # dagnet's own word
+                raise ScriptError(_said(error), self.place(statement.line)) from error
+
+    def _evaluate(self, node: tree.Evaluate) -> None:
+        found = self.values(node.value, nargout=0)
+        named = isinstance(node.value, tree.Chain) and not node.value.steps and node.value.base in self.frame
+        if found and not named:
+            self.frame["ans"] = found[0]
+        if node.shown:
+            name = str(node.value.base) if named and isinstance(node.value, tree.Chain) else "ans"
+            for value in found:
+                self.write(shown(name, value))
+
+    def _assign(self, node: tree.Assign) -> None:
+        if not node.several:
+            (target,) = node.targets
+            assert target is not None
+            self.frame[self._variable(target)] = self._changed(self._old(target), target.steps, self.one(node.value))
+        else:
+            self._assign_several(node)
+        if node.shown:
+            for target in node.targets:
+                if target is not None:
+                    self.write(shown(str(target.base), self.frame[str(target.base)]))
+
+    def _assign_several(self, node: tree.Assign) -> None:
+        counts = [1 if t is None else self._count(self._old(t), t.steps) for t in node.targets]
+        wanted = sum(counts)
+        found = self.values(node.value, nargout=wanted)
+        needed = max((sum(counts[: i + 1]) for i, t in enumerate(node.targets) if t is not None), default=0)
+        if len(found) < needed:
+            raise MatlabError(
+                f"{wanted} values are wanted where there are {len(found)}.",
+                "MATLAB:maxlhs" if found else "MATLAB:unassignedOutputs",
+            )
+        for target, count in zip(node.targets, counts, strict=True):
+            values, found = found[:count], found[count:]
+            if target is None:
+                continue
+            old = self._old(target)
+            new = self._changed(old, target.steps, values[0]) if count == 1 else self._spread(old, target.steps, values)
+            self.frame[self._variable(target)] = new
+
+    def _old(self, target: tree.Chain) -> Any:
+        return self.frame.get(self._variable(target))
+
+    def _variable(self, target: tree.Chain) -> str:
+        assert isinstance(target.base, str)
+        return target.base
+
+    def _delete(self, node: tree.Delete) -> None:
+        self.frame[self._variable(node.target)] = self._without(self._old(node.target), node.target.steps)
+        if node.shown:
+            self.write(shown(str(node.target.base), self.frame[str(node.target.base)]))
+
+    def _if(self, node: tree.If) -> None:
+        for condition, body in node.branches:
+            if truth(self.one(condition)):
+                self.block(body)
+                return
+        self.block(node.otherwise)
+
+    def _for(self, node: tree.For) -> None:
+        values = self.one(node.values)
+        for value in _columns(values):
+            self.budget.spend()
+            self.frame[self._variable(node.target)] = self._changed(self._old(node.target), node.target.steps, value)
+            if self._stopped(node.body):
+                return
+
+    def _while(self, node: tree.While) -> None:
+        while truth(self.one(node.condition)):
+            self.budget.spend()
+            if self._stopped(node.body):
+                return
+
+    def _stopped(self, body: tree.Block) -> bool:
+        """Runs the body of a loop once; whether a break ended it."""
+        try:
+            self.block(body)
+        except _Jump as jump:
+            if jump.kind == "return":
+                raise
+            return jump.kind == "break"
+        return False
+
+    def _switch(self, node: tree.Switch) -> None:
+        subject = self.one(node.subject)
+        if not is_text(subject) and not is_char(subject) and numel(subject) != 1:
+            raise MatlabError("SWITCH expression must be a scalar or a character vector.", "MATLAB:badSwitchExpression")
+        for condition, body in node.cases:
+            case = self.one(condition)
+            if any(_matches(subject, c) for c in (case.ravel() if is_cell(case) else [case])):
+                self.block(body)
+                return
+        self.block(node.otherwise)
+
+    def _try(self, node: tree.Try) -> None:
+        frame, ends, depth = self.frame, self._ends, self.depth
+        try:
+            self.block(node.body)
+        except MatlabError as error:
+            self.frame, self._ends, self.depth = frame, ends, depth
+            caught = error.thrown or MException(error.message, error.identifier, error.place)
+            self.state["lasterr"] = caught
+            if node.name:
+                self.frame[node.name] = caught
+            self.block(node.handler)
+
+    def _jump(self, node: tree.Jump) -> None:
+        raise _Jump(node.kind)
+
+    def _declare(self, node: tree.Declare) -> None:
+        home = self.globals if node.kind == "global" else self.persistent.setdefault(id(self.frame.function), {})
+        for name in node.names:
+            self.frame.links[name] = home
+            home.setdefault(name, empty())
+
+    # assignment into variables: x(end+1).a.b{3} = v
+
+    def _changed(self, value: Any, steps: tuple[tree.Step, ...], new: Any) -> Any:
+        """value after value<steps> = new; None is what is not there yet."""
+        if not steps:
+            self.budget.follow(new)
+            return new
+        step, rest = steps[0], steps[1:]
+        if isinstance(value, Handle):
+            return self._changed_handle(value, step, rest, new)
+        if isinstance(step, tree.Field):
+            name = self.name_of(step)
+            inner = None
+            if rest and is_struct(value) and name in fields_of(value):
+                inner = self._only(indexing.field(value, name))
+            return indexing.with_field(value, name, self._changed(inner, rest, new))
+        args = self.arguments(step.args, value)
+        if isinstance(step, tree.Brace):
+            inner = None
+            if rest and is_cell(value) and indexing.has(value, args):
+                inner = self._only(indexing.contents(value, args))
+            changed = indexing.with_contents(value, args, self._changed(inner, rest, new))
+        elif not rest:
+            changed = indexing.assigned(value, args, new)
+        else:
+            changed = self._changed_element(value, args, rest, new)
+        self.budget.follow(changed)
+        return changed
+
+    def _changed_element(self, value: Any, args: list[Any], rest: tuple[tree.Step, ...], new: Any) -> Any:
+        """value after value(args)<rest> = new, where rest goes on with a field."""
+        if isinstance(rest[0], tree.Paren) or (isinstance(rest[0], tree.Brace) and not is_cell(value)):
+            raise MatlabError("()-indexing must appear last in an index expression.", "MATLAB:badsubscript")
+        inner = None
+        if indexing.has(value, args):
+            inner = indexing.read(value, args)
+            if is_struct(inner) and numel(inner) != 1:
+                raise MatlabError("Scalar structure required for this assignment.", "MATLAB:scalarStructRequired")
+        elif is_struct(value):
+            inner = {name: empty() for name in fields_of(value)}
+        element = self._changed(inner, rest, new)
+        if is_struct(value) and is_struct(element):
+            value = _with_fields(value, fields_of(element))
+        return indexing.assigned(value, args, element)
+
+    def _changed_handle(self, value: Handle, step: tree.Step, rest: tuple[tree.Step, ...], new: Any) -> Handle:
+        if isinstance(step, tree.Field):
+            name = self.name_of(step)
+            value.set(name, self._changed(value.get(name), rest, new) if rest else new)
+        elif isinstance(step, tree.Paren) and not rest:
+            value.assign_index(self.arguments(step.args, value), new)
+        elif isinstance(step, tree.Paren):
+            inner = value.index(self.arguments(step.args, value))
+            changed = self._changed(inner, rest, new)
+            if changed is not inner:
+                value.assign_index(self.arguments(step.args, value), changed)
+        else:
+            raise MatlabError(f"Brace indexing is not supported for variables of this type ({class_of(value)}).")
+        return value
+
+    def _only(self, values: list[Any]) -> Any:
+        if len(values) != 1:
+            raise MatlabError(
+                f"Expected one output from a curly brace or dot indexing expression, but there were {len(values)} results.",
+                "MATLAB:index:expected_one_output_from_expression",
+            )
+        return values[0]
+
+    def _count(self, value: Any, steps: tuple[tree.Step, ...]) -> int:
+        """How many values an assignment to value<steps> takes: [c{1:3}] = ... takes three."""
+        if not steps:
+            return 1
+        step, rest = steps[0], steps[1:]
+        if isinstance(value, Handle):
+            return self._count(value.get(self.name_of(step)), rest) if isinstance(step, tree.Field) and rest else 1
+        if isinstance(step, tree.Field):
+            if not rest:
+                return numel(value) if isinstance(value, StructArray) and len(value) else 1
+            known = is_struct(value) and self.name_of(step) in fields_of(value) and numel(value) == 1
+            return self._count(indexing.field(value, self.name_of(step))[0] if known else None, rest)
+        args = self.arguments(step.args, value)
+        if isinstance(step, tree.Brace) and not rest:
+            return _selected(value, args)
+        if isinstance(step, tree.Paren) and len(rest) == 1 and isinstance(rest[0], tree.Field):
+            return _selected(value, args)
+        if not rest or not indexing.has(value, args):
+            return 1
+        inner = indexing.contents(value, args)[0] if isinstance(step, tree.Brace) else indexing.read(value, args)
+        return self._count(inner, rest)
+
+    def _spread(self, value: Any, steps: tuple[tree.Step, ...], values: list[Any]) -> Any:
+        """value after [value<steps>] = values."""
+        step, rest = steps[0], steps[1:]
+        if isinstance(step, tree.Field) and not rest:
+            name = self.name_of(step)
+            found = records(value)
+            changed = [{**record, name: new} for record, new in zip(found.ravel(order="F"), values, strict=True)]
+            return structs(changed[0], _boxes(changed, found.shape))
+        if isinstance(step, tree.Field):
+            name = self.name_of(step)
+            inner = self._only(indexing.field(value, name))
+            return indexing.with_field(value, name, self._spread(inner, rest, values))
+        args = self.arguments(step.args, value)
+        if isinstance(step, tree.Brace) and not rest:
+            sizes = [
+                len(indexing.positions(a, n).ravel()) for a, n in zip(args, _extents(value, len(args)), strict=True)
+            ]
+            whole = indexing._blank(np.empty((0, 0), object), (0, 0)) if value is None else value
+            return indexing.assigned(whole, args, _boxes(values, sizes if len(sizes) > 1 else (1, *sizes)))
+        if isinstance(step, tree.Paren) and len(rest) == 1:
+            places = indexing.positions(args[0], numel(value) if value is not None else 0).ravel(order="F")
+            for place, new in zip(places, values, strict=True):
+                value = self._changed_element(value, [np.array([[place + 1.0]])], rest, new)
+            return value
+        inner = (
+            self._only(indexing.contents(value, args)) if isinstance(step, tree.Brace) else indexing.read(value, args)
+        )
+        changed = self._spread(inner, rest, values)
+        return (indexing.with_contents if isinstance(step, tree.Brace) else indexing.assigned)(value, args, changed)
+
+    def _without(self, value: Any, steps: tuple[tree.Step, ...]) -> Any:
+        """value after value<steps> = [], whose last step is in parentheses."""
+        step, rest = steps[0], steps[1:]
+        if isinstance(value, Handle) and isinstance(step, tree.Field):
+            value.set(self.name_of(step), self._without(value.get(self.name_of(step)), rest))
+            return value
+        if value is None:
+            raise MatlabError("Deletion requires an existing variable.", "MATLAB:deletionRequiresVariable")
+        if isinstance(step, tree.Field):
+            name = self.name_of(step)
+            return indexing.with_field(value, name, self._without(self._only(indexing.field(value, name)), rest))
+        args = self.arguments(step.args, value)
+        if not rest:
+            return indexing.deleted(value, args)
+        if isinstance(step, tree.Brace):
+            return indexing.with_contents(value, args, self._without(self._only(indexing.contents(value, args)), rest))
+        return indexing.assigned(value, args, self._without(indexing.read(value, args), rest))
+
+
+def _said(error: Exception) -> str:
+    notes = getattr(error, "__notes__", [])
+    return " ".join([str(error), *notes]) if str(error) else type(error).__name__
+
+
+def _columns(value: Any) -> Any:
+    """What a for loop goes over: the columns, dimensions from the third on counting as more of them."""
+    if isinstance(value, Handle) or not isinstance(value, (str, np.ndarray, StructArray)):
+        return [value]
+    if isinstance(value, str) or shape(value)[0] == 1:
+        return elements(value)
+    if shape(value)[0] == 0 and numel(value) == 0 and shape(value)[1] == 0:
+        return []
+    array, closed = indexing.opened(value)
+    flat = array.reshape((array.shape[0], -1 if array.size else array.shape[1]), order="F")
+    return (closed(flat[:, k : k + 1]) for k in range(flat.shape[1]))
+
+
+def _matches(subject: Any, case: Any) -> bool:
+    if is_text(subject) or is_text(case):
+        return is_text(subject) and is_text(case) and text(subject, "switch") == text(case, "switch")
+    if not is_number_like(subject) or not is_number_like(case):
+        return subject is case
+    return numel(case) == 1 and bool(numbers(subject).item() == numbers(case).item())
+
+
+def _with_fields(value: Any, names: tuple[str, ...]) -> Any:
+    """The struct array with at least these fields, [] where one is new."""
+    if set(names) <= set(fields_of(value)):
+        return value
+    every = [*fields_of(value), *(n for n in names if n not in fields_of(value))]
+    found = records(value)
+    changed = [{n: record.get(n, empty()) for n in every} for record in found.ravel(order="F")]
+    return structs(every, _boxes(changed, found.shape))
+
+
+def _boxes(values: list[Any], sizes: Any) -> np.ndarray:
+    flat = np.empty(len(values), object)
+    for i, value in enumerate(values):
+        flat[i] = value
+    return flat.reshape(tuple(sizes), order="F")
+
+
+def _extents(value: Any, count: int) -> list[int]:
+    sizes = (0, 0) if value is None else shape(value)
+    if count == 1:
+        return [int(np.prod(sizes))]
+    whole = [*sizes[: count - 1], int(np.prod(sizes[count - 1 :]))]
+    return whole + [1] * (count - len(whole))
+
+
+def _selected(value: Any, args: list[Any]) -> int:
+    extents = _extents(value, len(args))
+    return int(np.prod([indexing.positions(a, n).size for a, n in zip(args, extents, strict=True)]))

@@ -1,0 +1,46 @@
+"""Which names a piece of a script makes variables, and which it uses: what can be known without running it."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from . import syntax as tree
+
+
+def nodes(part: Any) -> Iterator[Any]:
+    """A node of the tree and all below it; functions nested in functions are not below these."""
+    if isinstance(part, tuple):
+        for item in part:
+            yield from nodes(item)
+    elif is_dataclass(part) and not isinstance(part, (tree.Function, tree.File)):
+        yield part
+        for field in fields(part):
+            yield from nodes(getattr(part, field.name))
+
+
+def made(function: tree.Function) -> set[str]:
+    """The names of a function's variables: parameters, outputs, and all that it assigns."""
+    found = {*function.parameters, *function.outputs}
+    for node in nodes(function.body):
+        if isinstance(node, tree.Assign):
+            found.update(t.base for t in node.targets if t is not None)
+        elif isinstance(node, (tree.For, tree.Delete)):
+            found.add(node.target.base)
+        elif isinstance(node, tree.Declare):
+            found.update(node.names)
+        elif isinstance(node, tree.Try) and node.name:
+            found.add(node.name)
+    return found
+
+
+def used(expression: tree.Expression) -> set[str]:
+    """The names in an expression, without the parameters of anonymous functions in it."""
+    found = set()
+    inner = set()
+    for node in nodes(expression):
+        if isinstance(node, tree.Lambda):
+            inner |= used(node.body) - set(node.parameters)
+        elif isinstance(node, tree.Chain) and isinstance(node.base, str):
+            found.add(node.base)
+    lambdas = [n for n in nodes(expression) if isinstance(n, tree.Lambda)]
+    return (found - {p for n in lambdas for p in n.parameters}) | inner

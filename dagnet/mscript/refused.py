@@ -1,0 +1,67 @@
+"""What no script may do here, by name, with the reason: a stranger's script must be safe to run."""
+
+from collections.abc import Sequence
+
+from .failures import Refused
+
+TEXT = "it evaluates text, of which nothing can be known beforehand"
+PROCESS = "it starts processes"
+NETWORK = "it reaches the network"
+WRITE = "it writes or removes files"
+OUTSIDE = "it calls code outside of MATLAB"
+
+REASONS: dict[str, str] = {}
+REASONS |= dict.fromkeys(("eval", "evalc", "evalin", "assignin", "inline"), TEXT)
+REASONS |= dict.fromkeys(
+    ("!", "system", "unix", "dos", "shell", "winopen", "open", "perl", "python", "batch", "parpool"), PROCESS
+)
+REASONS |= dict.fromkeys(("matlabpool", "run", "exit", "quit", "keyboard", "input", "dbstop", "web", "setenv"), PROCESS)
+REASONS |= dict.fromkeys(
+    ("urlread", "urlwrite", "webread", "websave", "webwrite", "ftp", "sendmail", "tcpclient", "udp", "tcpip"), NETWORK
+)
+REASONS |= dict.fromkeys(("gunzip", "unzip", "untar", "gzip", "zip", "tar"), WRITE)
+REASONS |= dict.fromkeys(
+    (
+        "save",
+        "delete",
+        "rmdir",
+        "mkdir",
+        "movefile",
+        "copyfile",
+        "fopen",
+        "fwrite",
+        "diary",
+        "savefig",
+        "print",
+        "saveas",
+    ),
+    WRITE,
+)
+REASONS |= dict.fromkeys(("imwrite", "dlmwrite", "csvwrite", "xlswrite", "writetable", "fputs", "hgsave", "cd"), WRITE)
+REASONS |= dict.fromkeys(("exportgraphics", "savepath", "matfile", "audiowrite", "recycle", "fclose"), WRITE)
+REASONS |= dict.fromkeys(
+    ("mex", "loadlibrary", "calllib", "java", "javaMethod", "javaObject", "py", "actxserver"), OUTSIDE
+)
+DOWNLOADS = {"urlwrite", "websave", "gunzip", "unzip", "untar", "urlread", "webread"}
+
+
+def check(name: str) -> None:
+    """Raises Refused for a name that is refused."""
+    if name in REASONS:
+        raise Refused(message(name))
+
+
+def message(name: str, texts: Sequence[str] = ()) -> str:
+    """Why that name is refused; of a download, what would be right instead. `texts` are the call's arguments that are texts."""
+    named = "!" if name == "!" else name
+    said = f"{named} is refused: {REASONS[name]}"
+    if name not in DOWNLOADS:
+        return said
+    files = [t for t in texts if "://" not in t]
+    sources = [t for t in texts if "://" in t]
+    wanted = f" {files[-1]!r}" if files else ""
+    origin = f" (it comes from {sources[0]})" if sources else ""
+    return (
+        f"{said}. The script wants to fetch a file that is not there: put{wanted or ' it'} there by hand{origin} and run "
+        "again, or name it with --weights"
+    )
