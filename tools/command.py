@@ -20,7 +20,7 @@ VERBS = {
     "segment": "write the lesion masks of images",
     "evaluate": "score masks against the truth: SE, SP, AC, JA, DI, pictures, report",
     "show": "what is in a .mat network: layers, sizes, parameters, memory, receptive fields; pictures of it",
-    "convert": "SimpleNN to DagNN, MAT v7.3 to v7 and back, networks and checkpoints",
+    "convert": "SimpleNN to DagNN, MAT v7.3 to v7 and back, networks and checkpoints; MATLAB scripts to networks",
     "parity": "where a run of dagnet and a run of MatConvNet part, layer by layer, and why",
     "gradcheck": "is backward the slope of forward: of any block, of yours, of a network",
     "bench": "time and memory beside PyTorch",

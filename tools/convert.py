@@ -1,10 +1,12 @@
 """Convert a network's file or a checkpoint: SimpleNN to DagNN, MAT v7.3 (HDF5) to v7 and back, for another release.
+Run a MATLAB script that defines a network (FILE.m), without MATLAB, and write what it builds: a .mat file, or Python.
 
 The result is a DagNN in the layout that MatConvNet's own saveobj writes; load it in MATLAB with
     net = dagnn.DagNN.loadobj(load('NET.mat'))
 A checkpoint (net-epoch-N.mat) stays a checkpoint, with the solver's state and the statistics, so that training can go on
 from it in either version; --network takes the network alone.
 The file is of version 7, and of 7.3 where that holds it no more (2 GB a variable) or --v7.3 asks for it.
+Of a script, a SimpleNN stays a SimpleNN.
 """
 
 import argparse
@@ -13,13 +15,15 @@ from pathlib import Path
 from dagnet.files import checkpoint, matfile, netfile, releases
 from dagnet.training import profile
 
-from . import arguments
+from . import arguments, scripts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
-    parser.add_argument("file", type=Path, help="the network or checkpoint to read, .mat")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="where to write the DagNN, .mat")
+    parser.add_argument("file", type=Path, help="the network or checkpoint to read, .mat, or the script to run, .m")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="where to write: .mat, or of a script also .py")
+        "-o", "--out", type=Path, metavar="FILE", help="where to write the network, .mat (of a script also .py)"
+    )
     version = parser.add_mutually_exclusive_group()
     for choice in ("7", "7.3"):
         version.add_argument(
@@ -40,11 +44,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="name a SimpleNN's variables input, prediction, prob, objective where it has such, not x0, x1 ...",
     )
+    scripts.add_arguments(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int:
     """Read, write, say so."""
-    arguments.check_file(args.out, args.file)
+    script = args.file.suffix == scripts.SUFFIX
+    if args.out is None and not (script and args.check):
+        raise ValueError("-o FILE is missing: it says where to write the network")
+    if not script and (given := [name for name, default in scripts.OPTIONS.items() if getattr(args, name) != default]):
+        raise ValueError(f"--{given[0]}: {args.file} is no script; of a file NAME.m it is right")
+    if args.out is not None:
+        arguments.check_file(args.out, args.file)
+    if script:
+        if given := [name for name in ("network", "canonical_names") if getattr(args, name)]:
+            raise ValueError(
+                f"--{given[0].replace('_', '-')}: {args.file} is a script, which itself says what its network is"
+            )
+        return scripts.run(args)
     kept = ""
     if not args.network and checkpoint.is_whole(args.file):
         read = checkpoint.load(args.file, args.canonical_names)
@@ -57,3 +74,4 @@ def run(args: argparse.Namespace) -> None:
         netfile.save(net, args.out, version=args.version, release=args.release)
     version = matfile.version(args.out)
     print(f"{args.out}: {len(net.layers)} layers, {len(net.params)} parameters{kept}, MAT version {version}")
+    return 0

@@ -1,0 +1,100 @@
+"""dagnet convert DEFINITION.m: a lab's own script becomes the network that it defines, as a .mat file or as Python."""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from dagnet import mscript
+from dagnet.files import atomic, matfile, netfile
+from dagnet.layers import block, catalogue
+from dagnet.mscript import topython
+from dagnet.simplenn import SimpleNN
+
+SUFFIX = ".m"
+# Options that mean something for scripts alone: their defaults.
+OPTIONS: dict[str, Any] = {"call": None, "weights": None, "define": [], "check": False, "seed": 0, "to": None}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options for scripts."""
+    group = parser.add_argument_group("of a script (FILE.m)")
+    group.add_argument(
+        "--call",
+        metavar="TEXT",
+        help="what to call, in MATLAB: \"f(arg, 'name', value)\" (default: the file's own function, without arguments)",
+    )
+    group.add_argument("--weights", type=Path, metavar="FILE", help="the .mat that stands for the one the script loads")
+    group.add_argument(
+        "--define",
+        action="append",
+        default=[],
+        metavar="NAME=MODULE:FUNCTION",
+        help="a function, or a block's class, that the script uses and dagnet does not know, found from the current folder "
+        "(may be repeated)",
+    )
+    group.add_argument("--check", action="store_true", help="list all in the file that would not run, and run nothing")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of the script's random numbers (default 0)")
+    group.add_argument(
+        "--to", choices=["python"], help="write a Python function that builds the network, layer by layer"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the script, or run it and write what it gives."""
+    define = defined(args.define)
+    if args.check:
+        return _check(args.file, define)
+    python = args.to == "python" or args.out.suffix == ".py"
+    if python and args.out.suffix != ".py":
+        raise ValueError(f"{args.out}: it becomes Python; a name that ends in .py is right")
+    if args.weights and args.out.exists() and args.out.samefile(args.weights):
+        raise ValueError(f"{args.out}: it is the file with the weights; another name is right, so that nothing is lost")
+    made = mscript.execute(args.file, args.call, define=define, weights=args.weights, seed=args.seed)
+    if python:
+        text = topython.source(made.network, args.out.stem, args.file.name, made.loaded)
+        with atomic.replacing(args.out) as part:
+            part.write_text(text, encoding="utf-8")
+        print(f"{args.out}: {_told(made.network)}, the function {args.out.stem}")
+    else:
+        netfile.save(made.network, args.out, version=args.version, release=args.release)
+        print(f"{args.out}: {_told(made.network)}, MAT version {matfile.version(args.out)}")
+    return 0
+
+
+def defined(texts: list[str]) -> dict[str, Any]:
+    """What --define names, by name; classes of blocks are entered into the catalogue.
+
+    Raises ValueError for another form, ImportError for what is not there.
+    """
+    found = {}
+    for text in texts:
+        name, _, place = text.partition("=")
+        module, _, attribute = place.partition(":")
+        if not (name and module and attribute):
+            raise ValueError(f"--define: it is {text!r}; NAME=MODULE:FUNCTION, such as bias=mine:bias, is right")
+        if "" not in sys.path:
+            sys.path.insert(0, "")
+        what = getattr(importlib.import_module(module), attribute, None)
+        if isinstance(what, type) and issubclass(what, block.Layer):
+            catalogue.register(name, what)
+        elif callable(what):
+            found[name] = what
+        else:
+            raise ValueError(f"--define {text}: the module {module} has no function {attribute}")
+    return found
+
+
+def _check(path: Path, define: dict[str, Any]) -> int:
+    problems = mscript.check(path, define=define)
+    for problem in problems:
+        print(problem)
+    print(f"{path}: {f'{len(problems)} places would not run' if problems else 'all of it is known'}")
+    return 1 if problems else 0
+
+
+def _told(net: Any) -> str:
+    if isinstance(net, SimpleNN):
+        return f"a SimpleNN of {len(net.layers)} layers"
+    return f"{len(net.layers)} layers, {len(net.params)} parameters"
