@@ -68,18 +68,30 @@ DEFINE: dict[str, Any] = {
 
 def define(texts: Sequence[str]) -> None:
     """Registers the blocks that --define names. Raises ValueError for another form, ImportError for what is not there."""
-    for text in texts:
-        matlab_type, _, place = text.partition("=")
+    for matlab_type, place in places(texts, DEFINE["metavar"], "Brighten=blocks:Brighten").items():
         module, _, name = place.partition(":")
-        if not (matlab_type and module and name):
-            raise ValueError(f"--define: it is {text!r}; TYPE=MODULE:CLASS, such as Brighten=blocks:Brighten, is right")
-        if "" not in sys.path:
-            sys.path.insert(0, "")
         found: Any = getattr(importlib.import_module(module), name, None)
         try:
             catalogue.register(matlab_type, found)
         except TypeError as error:
-            raise ValueError(f"--define {text}: {error}") from error
+            raise ValueError(f"--define {matlab_type}={place}: {error}") from error
+
+
+def places(texts: Sequence[str], form: str, example: str) -> dict[str, str]:
+    """name: "module:what" of each text name=module:what; modules will be found from the current folder.
+
+    Raises ValueError for another form, which says the right one.
+    """
+    found = {}
+    for text in texts:
+        name, _, place = text.partition("=")
+        module, _, what = place.partition(":")
+        if not (name and module and what):
+            raise ValueError(f"--define: it is {text!r}; {form}, such as {example}, is right")
+        if "" not in sys.path:
+            sys.path.insert(0, "")
+        found[name] = place
+    return found
 
 
 def arrays(path: Path) -> dict[str, np.ndarray]:

@@ -22,8 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
     parser.add_argument("file", type=Path, help="the network or checkpoint to read, .mat, or the script to run, .m")
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="where to write: .mat, or of a script also .py")
-        "-o", "--out", type=Path, metavar="FILE", help="where to write the network, .mat (of a script also .py)"
-    )
     version = parser.add_mutually_exclusive_group()
     for choice in ("7", "7.3"):
         version.add_argument(

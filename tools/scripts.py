@@ -1,18 +1,18 @@
 """dagnet convert DEFINITION.m: a lab's own script becomes the network that it defines, as a .mat file or as Python."""
 
 import argparse
-import importlib
-import sys
 from pathlib import Path
 from typing import Any
 
-from dagnet import mscript
+from dagnet import DagNN, mscript
 from dagnet.files import atomic, matfile, netfile
-from dagnet.layers import block, catalogue
 from dagnet.mscript import topython
 from dagnet.simplenn import SimpleNN
 
+from . import arguments
+
 SUFFIX = ".m"
+DEFINE = "NAME=MODULE:FUNCTION"
 # Options that mean something for scripts alone: their defaults.
 OPTIONS: dict[str, Any] = {"call": None, "weights": None, "define": [], "check": False, "seed": 0, "to": None}
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--define",
         action="append",
         default=[],
-        metavar="NAME=MODULE:FUNCTION",
+        metavar=DEFINE,
         help="a function, or a block's class, that the script uses and dagnet does not know, found from the current folder "
         "(may be repeated)",
     )
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check the script, or run it and write what it gives."""
-    define = defined(args.define)
+    define = arguments.places(args.define, DEFINE, "bias=mine:bias")
     if args.check:
         return _check(args.file, define)
     python = args.to == "python" or args.out.suffix == ".py"
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.out}: it is the file with the weights; another name is right, so that nothing is lost")
     made = mscript.execute(args.file, args.call, define=define, weights=args.weights, seed=args.seed)
     if python:
-        text = topython.source(made.network, args.out.stem, args.file.name, made.loaded)
+        text = topython.source(made.network, args.out.stem, args.file.name, _loaded(made.loaded))
         with atomic.replacing(args.out) as part:
             part.write_text(text, encoding="utf-8")
         print(f"{args.out}: {_told(made.network)}, the function {args.out.stem}")
@@ -63,30 +63,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def defined(texts: list[str]) -> dict[str, Any]:
-    """What --define names, by name; classes of blocks are entered into the catalogue.
+def _loaded(paths: list[Path]) -> DagNN | None:
+    """The network of the one file that the script loaded; None where it loaded none.
 
-    Raises ValueError for another form, ImportError for what is not there.
+    Raises ValueError where there are several, and where the file holds no network.
     """
-    found = {}
-    for text in texts:
-        name, _, place = text.partition("=")
-        module, _, attribute = place.partition(":")
-        if not (name and module and attribute):
-            raise ValueError(f"--define: it is {text!r}; NAME=MODULE:FUNCTION, such as bias=mine:bias, is right")
-        if "" not in sys.path:
-            sys.path.insert(0, "")
-        what = getattr(importlib.import_module(module), attribute, None)
-        if isinstance(what, type) and issubclass(what, block.Layer):
-            catalogue.register(name, what)
-        elif callable(what):
-            found[name] = what
-        else:
-            raise ValueError(f"--define {text}: the module {module} has no function {attribute}")
-    return found
+    if len(set(paths)) > 1:
+        raise ValueError(f"Python can take values from one file, and the script loaded {', '.join(map(str, paths))}")
+    return netfile.load(paths[0], canonical_names=True) if paths else None
 
 
-def _check(path: Path, define: dict[str, Any]) -> int:
+def _check(path: Path, define: dict[str, str]) -> int:
     problems = mscript.check(path, define=define)
     for problem in problems:
         print(problem)

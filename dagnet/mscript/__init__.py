@@ -7,12 +7,14 @@
 
 A parser (parser) makes a tree (syntax) of a file, which an interpreter (interpreter over evaluator) runs with MATLAB's rules
 (operators, indexing, printf, builtins). What is not known stops the run with file, line and text (failures); what no stranger's
-script may do is refused (refused, limits).
+script may do is refused (refused, limits). MatConvNet's functions and objects are dagnet's (matconvnet_api, networks, blocks).
+topython writes a network as a Python function.
 """
 
 from . import failures as failures
 from . import handle as handle
 from . import limits as limits
+from . import topython as topython
 from .failures import LimitReached as LimitReached
 from .failures import MatlabError as MatlabError
 from .failures import NotMatlab as NotMatlab
@@ -20,4 +22,6 @@ from .failures import NotSupported as NotSupported
 from .failures import Refused as Refused
 from .failures import ScriptError as ScriptError
 from .limits import Limits as Limits
+from .running import Executed as Executed
+from .running import execute as execute
 from .running import run as run

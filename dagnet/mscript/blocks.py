@@ -4,7 +4,7 @@ Source    MatConvNet manual, 3.2; matlab/+dagnn/Layer.m, Filter.m of 1.0-beta25
 """
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,12 @@ from dagnet.layers import array, block, catalogue
 from dagnet.matconvnet.views import bare
 
 from . import values
+from .builtins.table import Builtin
 from .failures import MatlabError
 from .handle import Handle
+
+if TYPE_CHECKING:
+    from .interpreter import Interpreter
 
 Rng = Callable[[], np.random.Generator]  # what initParams draws from
 
@@ -141,6 +145,16 @@ class Block(Handle):
 def plain_property(value: Any) -> Any:
     """A value for a block's property: texts as str, cells of values as they are, which the catalogue understands."""
     return plain(value) if isinstance(value, values.String) or values.is_cell(value) else value
+
+
+def rng_of(run: "Interpreter") -> Rng:
+    """Generators that start where the script's own random numbers have come to."""
+    return lambda: np.random.default_rng((run.random.rand(4) * 2**32).astype(np.uint32))
+
+
+def constructor(name: str) -> Builtin:
+    """What makes blocks of that type in a script."""
+    return lambda run, args, nargout: [made(name, args, rng_of(run))]
 
 
 def made(matlab_type: str, args: list[Any], rng: Rng) -> Block:

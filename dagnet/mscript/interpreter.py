@@ -78,6 +78,7 @@ class Interpreter(Evaluator):
         self.globals: dict[str, Any] = {}
         self.persistent: dict[int, dict[str, Any]] = {}
         self.output = output
+        self.loaded: list[Path] = []  # the .mat files that were read
         self.state: dict[str, Any] = {}  # what builtins remember between calls: the last warning, figures, tic
         self._statements: dict[type, Callable[[Any], None]] = {
             tree.Evaluate: self._evaluate,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import parser, refused, syntax
+from . import blocks, parser, refused, syntax
 from .builtins import table
 from .failures import NotSupported
 
@@ -45,8 +45,8 @@ class Library:
     ) -> syntax.Function | Defined | table.Builtin | None:
         """What that name calls inside `function`; None if nothing.
 
-        MatConvNet's own names (vl_..., dagnn...) are dagnet's even where their files lie beside the script. Raises Refused for
-        what no script may do.
+        MatConvNet's own names (vl_..., dagnn..., blocks) are dagnet's even where their files lie beside the script; any other
+        class there is that of a block, which is kept by its name. Raises Refused for what no script may do.
         """
         if name in self.defined:
             return self.defined[name]
@@ -55,9 +55,10 @@ class Library:
             return local
         refused.check(name)
         ours = table.find(name)
-        if ours is not None and name.startswith(("vl_", "dagnn")):
+        if ours is not None and (name.startswith(("vl_", "dagnn")) or name not in table.TABLE):
             return ours
-        return self._beside(name, function) or ours
+        beside = self._beside(name, function)
+        return blocks.constructor(name) if beside and _is_class(beside) else beside or ours
 
     def _local(self, name: str, function: syntax.Function | None) -> syntax.Function | None:
         within = function
@@ -76,6 +77,11 @@ class Library:
                 if path.is_file():
                     return self.parsed(path).main
         return None
+
+
+def _is_class(function: syntax.Function) -> bool:
+    """Whether a file's statements are the definition of a class."""
+    return any(isinstance(part, syntax.Unsupported) and part.what == "classdef" for part in function.body)
 
 
 def unknown(name: str) -> NotSupported:

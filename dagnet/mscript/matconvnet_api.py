@@ -18,7 +18,7 @@ from dagnet.layers import catalogue
 from dagnet.simplenn import SimpleNN
 
 from . import values
-from .blocks import Rng, described, foreseen, made, named, plain, seen
+from .blocks import constructor, described, foreseen, named, plain, rng_of, seen
 from .builtins.table import RESOLVERS, Builtin, builtin
 from .failures import MatlabError, NotSupported, Refused
 from .networks import Net
@@ -37,8 +37,8 @@ LAYER_FIELDS = {
 # ---------------------------------------------------------------- what a script's value is
 
 
-def network(value: Any) -> DagNN | SimpleNN:
-    """The network that a script has built, once it has ended. Raises MatlabError where the value is none."""
+def result(value: Any) -> Any:
+    """What a script gives, once it has ended: of a DagNN and of a SimpleNN's struct the network, else the value itself."""
     if isinstance(value, Net):
         net = value.rebuilt()
         fields.pad_filters(net)
@@ -47,17 +47,19 @@ def network(value: Any) -> DagNN | SimpleNN:
             if isinstance(record.block, catalogue.Unknown):
                 record.block.fields = kept(record.block.fields, f"layer '{record.name}'")
         fields.warn_of_unknown(net, "net")
-        return _own(net)
+        own = DagNN()
+        own.__dict__.update(net.__dict__)
+        return own
     if isinstance(value, dict) and values.is_cell(value.get("layers")):
         return tidied(kept(value, "net"))
-    raise MatlabError(f"the script gave {described(value)}; a DagNN, or the struct of a SimpleNN, is right")
+    return value
 
 
-def _own(net: matconvnet.dagnn.DagNN) -> DagNN:
-    """The same net as dagnet's own class."""
-    own = DagNN()
-    own.__dict__.update(net.__dict__)
-    return own
+def argument(value: Any, run: "Interpreter") -> Any:
+    """A network of dagnet's as a script takes it: a copy, which the script may change."""
+    if isinstance(value, DagNN):
+        return Net(matconvnet.dagnn.DagNN.loadobj(value), rng_of(run))
+    return struct_of(value) if isinstance(value, SimpleNN) else value
 
 
 def kept(value: Any, where: str) -> Any:
@@ -105,14 +107,9 @@ def struct_of(net: SimpleNN) -> dict[str, Any]:
 # ---------------------------------------------------------------- dagnn.*
 
 
-def _rng(run: "Interpreter") -> Rng:
-    """Generators that start where the script's own random numbers have come to."""
-    return lambda: np.random.default_rng((run.random.rand(4) * 2**32).astype(np.uint32))
-
-
 @builtin("dagnn.DagNN")
 def _dagnn(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
-    return [Net(matconvnet.dagnn.DagNN(), _rng(run))]
+    return [Net(matconvnet.dagnn.DagNN(), rng_of(run))]
 
 
 @builtin("dagnn.DagNN.fromSimpleNN")
@@ -120,7 +117,7 @@ def _from_simplenn(run: "Interpreter", args: list[Any], nargout: int) -> list[An
     chain, options = tidied(kept(args[0], "net")), [plain(value) for value in args[1:]]
     with warnings.catch_warnings():  # of blocks that are not known the end of the script tells
         warnings.simplefilter("ignore")
-        return [Net(foreseen("fromSimpleNN", matconvnet.dagnn.DagNN.fromSimpleNN, chain, *options), _rng(run))]
+        return [Net(foreseen("fromSimpleNN", matconvnet.dagnn.DagNN.fromSimpleNN, chain, *options), rng_of(run))]
 
 
 @builtin("dagnn.DagNN.loadobj")
@@ -134,17 +131,17 @@ def _loadobj(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
         raise MatlabError("loadobj: the struct has a field net; loadobj(s.net) is right")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [Net(foreseen("loadobj", matconvnet.dagnn.DagNN.loadobj, given), _rng(run))]
+        return [Net(foreseen("loadobj", matconvnet.dagnn.DagNN.loadobj, given), rng_of(run))]
 
 
-def constructor(name: str) -> Builtin | None:
-    """What makes blocks of that type: of any that is registered, and under dagnn. of any at all, which is kept by name."""
-    if name not in catalogue.known() and not (name.startswith("dagnn.") and name.count(".") == 1):
-        return None
-    return lambda run, args, nargout: [made(name, args, _rng(run))]
+def _known_block(name: str) -> Builtin | None:
+    """What makes blocks of a type that is registered, and under dagnn. of any type at all, which is then kept by its name."""
+    if name in catalogue.known() or (name.startswith("dagnn.") and name.count(".") == 1):
+        return constructor(name)
+    return None
 
 
-RESOLVERS.append(constructor)
+RESOLVERS.append(_known_block)
 
 
 # ---------------------------------------------------------------- vl_*
@@ -228,11 +225,6 @@ def _info(net: SimpleNN, size: list[int] | None, batch: int) -> dict[str, Any]:
 @builtin("vl_setupnn", "vl_compilenn")
 def _setup(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
     return []  # dagnet stands in MatConvNet's place
-
-
-@builtin("vl_rootnn")
-def _root(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
-    return ["."]
 
 
 @builtin("run")

@@ -15,7 +15,7 @@ REASONS |= dict.fromkeys(("eval", "evalc", "evalin", "assignin", "inline"), TEXT
 REASONS |= dict.fromkeys(
     ("!", "system", "unix", "dos", "shell", "winopen", "open", "perl", "python", "batch", "parpool"), PROCESS
 )
-REASONS |= dict.fromkeys(("matlabpool", "run", "exit", "quit", "keyboard", "input", "dbstop", "web", "setenv"), PROCESS)
+REASONS |= dict.fromkeys(("matlabpool", "exit", "quit", "keyboard", "input", "dbstop", "web", "setenv"), PROCESS)
 REASONS |= dict.fromkeys(
     ("urlread", "urlwrite", "webread", "websave", "webwrite", "ftp", "sendmail", "tcpclient", "udp", "tcpip"), NETWORK
 )

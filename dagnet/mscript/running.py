@@ -1,61 +1,132 @@
-"""run(): a function or script of a .m file, called from Python."""
+"""run(): a function or script of a .m file, called from Python; execute(): for the network that it defines."""
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from dagnet.dagnn import DagNN
+from dagnet.layers import block, catalogue
+from dagnet.simplenn import SimpleNN
+
+from . import matconvnet_api, parser, syntax
+from .blocks import described
 from .failures import MatlabError, NotSupported
 from .interpreter import Interpreter
 from .library import to_values
 from .limits import Limits
+
+Define = Mapping[str, str | Callable[..., Any]]
+CALL = "--call"  # what an error's place names as its file
 
 
 def run(
     path: str | os.PathLike,
     function: str | None = None,
     *args: Any,
-    define: Mapping[str, str | Callable[..., Any]] | None = None,
+    define: Define | None = None,
     weights: str | os.PathLike | None = None,
     seed: int = 0,
     nargout: int = 1,
     limits: Limits | None = None,
     output: TextIO | None = None,
 ) -> Any:
-    """What a function of the file returns: a value of dagnet.files.matvalues, a network; for nargout > 1, a tuple.
+    """What a function of the file returns: a DagNN, a SimpleNN, or a value of dagnet.files.matvalues; for nargout > 1, a tuple.
 
     path      the .m file; functions in files beside it are found
     function  the name of one of its functions; None is its first, or the script that it is. A script gives the variable `net`,
               or where there is none, all its variables as a dict
-    args      numbers, texts, lists of numbers, or MATLAB's values
-    define    name: a Python function or "module:function", for what the script calls and is not known here
+    args      numbers, texts, lists of numbers, networks, or MATLAB's values
+    define    name: a Python function or "module:function", for what the script calls and is not known here; for a block of your
+              own, its class, which is entered into the catalogue
     weights   the .mat file that stands for the one that the script loads and that is not there
     seed      of the script's random numbers
     output    where the script prints; None is standard output
 
+    Warns where a block is of a type that nobody registered, and is kept by its name.
     Raises ScriptError (MatlabError, NotSupported, Refused, LimitReached, NotMatlab), with the file, the line and its text.
     """
-    path = Path(path)
-    interpreter = Interpreter(
-        path.parent,
-        define=define,
-        weights=Path(weights) if weights is not None else None,
-        seed=seed,
-        limits=limits,
-        output=output,
-    )
+    interpreter = _interpreter(path, define, weights, seed, limits, output)
     file = interpreter.library.parsed(path)
     if function is not None and function not in file.functions:
         known = ", ".join(file.functions) or "none"
         raise NotSupported(f"{path} has no function {function!r}; it has {known}", function)
     called = file.main if function is None else file.functions[function]
-    if called.name == "" and args:
-        raise ValueError(f"{path} is a script, which takes no arguments; {len(args)} came")
-    values = [value for arg in args for value in (to_values(arg) if not isinstance(arg, tuple) else [arg])]
     if called.name == "":
-        variables = interpreter.run_script(called)
-        return variables.get("net", variables)
+        if args:
+            raise ValueError(f"{path} is a script, which takes no arguments; {len(args)} came")
+        return matconvnet_api.result(_script(interpreter, called))
+    given = [matconvnet_api.argument(arg, interpreter) for arg in args]
+    values = [value for arg in given for value in (to_values(arg) if not isinstance(arg, tuple) else [arg])]
     found = interpreter.run(called, values, nargout)
     if len(found) < nargout:
         raise MatlabError(f"{called.name} gives {len(found)} values, {nargout} are wanted", "MATLAB:unassignedOutputs")
-    return found[0] if nargout == 1 else tuple(found)
+    results = [matconvnet_api.result(value) for value in found[: max(1, nargout)]]
+    return results[0] if nargout == 1 else tuple(results)
+
+
+@dataclass(frozen=True)
+class Executed:
+    """The network that a file defines, and the .mat files that were loaded for it."""
+
+    network: DagNN | SimpleNN
+    loaded: list[Path]
+
+
+def execute(
+    path: str | os.PathLike,
+    call: str | None = None,
+    *,
+    define: Define | None = None,
+    weights: str | os.PathLike | None = None,
+    seed: int = 0,
+    limits: Limits | None = None,
+    output: TextIO | None = None,
+) -> Executed:
+    """The network that the file defines; `call` is MATLAB's text of what to call, such as "f(64, 'name', value)".
+
+    Without it the file's first function is called without arguments, or the file is run as the script that it is.
+    The rest is as of run. Raises MatlabError, too, where what came is no network.
+    """
+    interpreter = _interpreter(path, define, weights, seed, limits, output)
+    file = interpreter.library.parsed(path)
+    if call is not None:
+        asked = parser.parse_text(f"net = {call} ;\n", CALL)
+        if asked.script is None or len(asked.script.body) != 1 or asked.functions:
+            raise NotSupported(f"{CALL}: it is {call!r}; one call, such as \"f(64, 'name', 1)\", is right")
+        asked.functions.update(file.functions)
+        value = interpreter.run_script(asked.script)["net"]
+    elif file.script is not None:
+        value = _script(interpreter, file.script)
+    else:
+        value = next(iter(interpreter.run(file.main, [], 1)), None)
+    network = matconvnet_api.result(value)
+    if not isinstance(network, DagNN | SimpleNN):
+        came = "nothing" if value is None else described(value)
+        raise MatlabError(
+            f"{path}: {call or file.main.name or 'the script'} gave {came}; a DagNN or a SimpleNN is right"
+        )
+    return Executed(network, interpreter.loaded)
+
+
+def _interpreter(
+    path: str | os.PathLike,
+    define: Define | None,
+    weights: str | os.PathLike | None,
+    seed: int,
+    limits: Limits | None,
+    output: TextIO | None,
+) -> Interpreter:
+    found = Path(weights) if weights is not None else None
+    made = Interpreter(Path(path).parent, define=define, weights=found, seed=seed, limits=limits, output=output)
+    for name, what in list(made.library.defined.items()):
+        if isinstance(what, type) and issubclass(what, block.Layer):
+            catalogue.register(name, what)
+            del made.library.defined[name]
+    return made
+
+
+def _script(interpreter: Interpreter, script: syntax.Function) -> Any:
+    variables = interpreter.run_script(script)
+    return variables.get("net", variables)

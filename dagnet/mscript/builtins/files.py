@@ -118,6 +118,7 @@ def load(interpreter: "Interpreter", args: list[Any], nargout: int) -> list[Any]
             "MATLAB:load:couldNotReadFile",
         )
     variables = matfile.read(path, wanted or None)
+    interpreter.loaded.append(path)
     for value in variables.values():
         interpreter.budget.follow(value)
     if nargout:

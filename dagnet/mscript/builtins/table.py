@@ -18,7 +18,7 @@ Builtin = Callable[["Interpreter", list[Any], int], list[Any]]
 
 TABLE: dict[str, Builtin] = {}
 
-# Each is asked for a dotted name that is not in the table, and may know it: "dagnn.TheirBlock".
+# Each is asked for a name that is not in the table, and may know it: "dagnn.TheirBlock".
 RESOLVERS: list[Callable[[str], Builtin | None]] = []
 
 
@@ -58,6 +58,6 @@ def pure(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 def find(name: str) -> Builtin | None:
     """The builtin of that name, or None."""
-    if name in TABLE or "." not in name:
-        return TABLE.get(name)
+    if name in TABLE:
+        return TABLE[name]
     return next((found for ask in RESOLVERS if (found := ask(name))), None)
