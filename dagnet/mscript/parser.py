@@ -23,6 +23,7 @@ OPERATIONS = {
     "postfix_operator",
     "range",
 }
+DOTTED = ("*", "/", "\\", "^", "'")
 JUMPS = {"break_statement": "break", "continue_statement": "continue", "return_statement": "return"}
 WORDS = {
     "class_definition": "classdef",
@@ -263,9 +264,14 @@ class _Parser:
             if child.is_named:
                 yield from self._tokens(child)
             elif node.type == "postfix_operator":
-                yield "postfix", child.type
+                yield "postfix", self._operator(child)
             else:
-                yield "prefix" if i == 0 else "binary", child.type
+                yield "prefix" if i == 0 else "binary", self._operator(child)
+
+    def _operator(self, node: Any) -> str:
+        """The operator; the grammar gives the point of 1./x to the number."""
+        dotted = node.type in DOTTED and self.source[node.start_byte - 1 : node.start_byte] == b"."
+        return f".{node.type}" if dotted else node.type
 
     def _chain(self, node: Any) -> tree.Chain:
         base, steps = self._unrolled(node)
