@@ -273,6 +273,8 @@ def _matched(value: Any, new: Any) -> tuple[np.ndarray, np.ndarray, Callable[[np
 def _grown(array: np.ndarray, sizes: Sequence[int], fill: Any) -> np.ndarray:
     """A copy of at least these sizes; gaps are filled."""
     sizes = list(sizes)
+    if not array.size:
+        array = array.reshape((0,) * len(sizes))
     array = array.reshape(array.shape + (1,) * (len(sizes) - array.ndim))
     if list(array.shape) == sizes:
         limits.spend(array.size / limits.PER_INSTRUCTION)
@@ -302,14 +304,12 @@ def _place_linear(array: np.ndarray, indices: Sequence[Index], part: np.ndarray,
     top = int(where.max()) + 1
     sizes = array.shape
     if top > array.size:
-        if (array.size == 0 and array.ndim == 2 and array.shape[1] != 1) or (array.shape[0] == 1 and array.ndim == 2):
+        if array.ndim == 2 and (array.shape[0] == 1 or (array.shape[0] == 0 and array.shape[1] != 1)):
             sizes = (1, top)
         elif array.ndim == 2 and array.shape[1] == 1:
             sizes = (top, 1)
         else:
             raise MatlabError("Attempted to grow array along ambiguous dimension.", "MATLAB:subsassigndimmismatch")
-        if array.size == 0:
-            array = array.reshape([0 if n == top else n for n in sizes] if top != 1 else (0, 1))
     result = _grown(array, sizes, fill)
     at = np.unravel_index(where.ravel(order="F"), result.shape, order="F")
     result[at] = (
@@ -323,35 +323,40 @@ def _place(array: np.ndarray, indices: Sequence[Index], part: np.ndarray, fill: 
     full = array.shape
     array = folded(array, count)
     extents = [*array.shape, *(1,) * (count - array.ndim)]
-    offered = [n for n in part.shape if n != 1]
-    where = []
-    for index, extent in zip(indices, extents, strict=True):
-        if (
-            index is COLON and array.size == 0 and extent == 0
-        ):  # a dimension that is not there yet is as large as what comes
-            free = offered.pop(0) if offered else 1
-            where.append(np.arange(free))
-        else:
-            found = positions(index, extent).ravel(order="F")
-            if index is COLON or found.size != 1:
-                offered = offered[1:]
-            where.append(found)
+    if any(extents):
+        where = [positions(index, extent).ravel(order="F") for index, extent in zip(indices, extents, strict=True)]
+    else:
+        where = _in_nothing(indices, part)
     lengths = [len(w) for w in where]
-    if part.size != 1 and [n for n in lengths if n != 1] != [n for n in part.shape if n != 1]:
+    nothing = 0 in lengths and part.size < 2
+    if not nothing and part.size != 1 and [n for n in lengths if n != 1] != [n for n in part.shape if n != 1]:
         raise MatlabError(
             f"Unable to perform assignment because the size of the left side is {'-by-'.join(map(str, lengths))} and the "
             f"size of the right side is {'-by-'.join(map(str, part.shape))}.",
             "MATLAB:subsassigndimmismatch",
         )
-    if 0 in lengths:
-        return array.reshape(full)
-    sizes = [max(extent, int(w.max()) + 1) for extent, w in zip(extents, where, strict=True)]
+    sizes = [max(extent, int(w.max(initial=-1)) + 1) for extent, w in zip(extents, where, strict=True)]
     if count < len(full) and sizes[-1] > extents[-1]:
         raise MatlabError("Attempted to grow array along ambiguous dimension.", "MATLAB:subsassigndimmismatch")
     result = _grown(array, sizes, fill)
     limits.spend(prod(lengths) / limits.PER_INSTRUCTION)
-    result[np.ix_(*where)] = part.reshape(lengths, order="F") if part.size != 1 else part.reshape((1,) * count)
+    if not nothing:
+        result[np.ix_(*where)] = part.reshape(lengths, order="F") if part.size != 1 else part.reshape((1,) * count)
     return result.reshape(full, order="F") if count < len(full) else result.reshape(trimmed(result.shape))
+
+
+def _in_nothing(indices: Sequence[Index], part: np.ndarray) -> list[np.ndarray]:
+    """The places in an array of no sizes at all: each : is as long as the next dimension of what comes."""
+    offered = [n for n in part.shape if n != 1]
+    where = []
+    for index in indices:
+        if index is COLON:
+            where.append(np.arange(offered.pop(0) if offered else 1))
+            continue
+        where.append(positions(index, 0).ravel(order="F"))
+        if where[-1].size != 1:
+            offered = offered[1:]
+    return where
 
 
 def deleted(value: Any, indices: Sequence[Index]) -> Any:
@@ -362,14 +367,14 @@ def deleted(value: Any, indices: Sequence[Index]) -> Any:
     array = folded(array, len(indices))
     extents = [*array.shape, *(1,) * (len(indices) - array.ndim)]
     where = [np.unique(positions(i, n)) for i, n in zip(indices, extents, strict=True)]
-    if any(w.size == 0 for w in where):
-        return value
-    partial = [k for k, (w, n) in enumerate(zip(where, extents, strict=True)) if len(w) != n or w[-1] >= n]
     named = [k for k, index in enumerate(indices) if index is not COLON]
+    if any(where[k].size == 0 for k in named):
+        return value
+    partial = [k for k in named if len(where[k]) != extents[k] or where[k][-1] >= extents[k]]
     if len(partial) > 1:
         raise MatlabError("A null assignment can have only one non-colon index.", "MATLAB:subsdeldimmismatch")
     axis = (partial or named or [0])[0]
-    if where[axis][-1] >= extents[axis]:
+    if where[axis].size and where[axis][-1] >= extents[axis]:
         raise MatlabError("Matrix index is out of range for deletion.", "MATLAB:subsdeldimmismatch")
     return closed(np.delete(array.reshape(extents), where[axis], axis))
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from dagnet.files.matvalues import StructArray
 
-from . import indexing
+from . import indexing, refused
 from . import syntax as tree
 from .builtins import randoms
 from .builtins.errors import MException
 from .evaluator import Evaluator
-from .failures import LimitReached, MatlabError, ScriptError
+from .failures import LimitReached, MatlabError, Refused, ScriptError
 from .handle import Handle
 from .library import Library
 from .limits import Budget, Limits, within
@@ -242,9 +242,23 @@ class Interpreter(Evaluator):
     def _if(self, node: tree.If) -> None:
         for condition, body in node.branches:
             if truth(self.one(condition)):
+                if steps := refused.download(condition, body):
+                    self._explain_download(steps)
                 self.block(body)
                 return
         self.block(node.otherwise)
+
+    def _explain_download(self, steps: list[tree.Chain]) -> None:
+        """Raises Refused before the script makes folders and fetches a file, saying what must be there."""
+        texts: list[str] = []
+        for step in steps:
+            args = step.steps[0].args if step.steps and isinstance(step.steps[0], tree.Paren) else ()
+            try:
+                texts += [text(v, "a file") for v in self.arguments(args, indexed=False)[:2] if is_text(v)]
+            except MatlabError:  # an argument that the branch itself would have made
+                continue
+        wanted = [t for t in texts if t not in ("file", "dir", "var")]
+        raise Refused(refused.message(steps[-1].base, wanted), self.place(steps[-1].line))  # type: ignore[arg-type]
 
     def _for(self, node: tree.For) -> None:
         values = self.one(node.values)

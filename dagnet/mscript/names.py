@@ -1,6 +1,6 @@
 """Which names a piece of a script makes variables, and which it uses: what can be known without running it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -31,6 +31,11 @@ def made(function: tree.Function) -> set[str]:
         elif isinstance(node, tree.Try) and node.name:
             found.add(node.name)
     return found
+
+
+def calls(part: Any, of: Collection[str]) -> list[tree.Chain]:
+    """The chains in a piece of the tree that start with one of these names."""
+    return [n for n in nodes(part) if isinstance(n, tree.Chain) and isinstance(n.base, str) and n.base in of]
 
 
 def used(expression: tree.Expression) -> set[str]:

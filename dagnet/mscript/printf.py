@@ -221,7 +221,7 @@ def num2str(value: Any, form: Any = None) -> Any:
         digits = int(np.floor(np.log10(largest))) + 1 if largest > 0 else 1
         digits = max(digits + int((table.astype(float) < 0).any()), 1)
         if not np.isfinite(value.astype(float)).all():
-            digits = max(digits, 5)
+            digits = max(digits, 3)
         return _columns(table, f"%{digits + 2}d")
     digits = int(np.floor(np.log10(largest))) if largest > 0 else 0
     digits = min(max(digits + 5, 5), 16)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from . import names
+from . import syntax as tree
 from .failures import Refused
 
 TEXT = "it evaluates text, of which nothing can be known beforehand"
@@ -43,6 +45,17 @@ REASONS |= dict.fromkeys(
     ("mex", "loadlibrary", "calllib", "java", "javaMethod", "javaObject", "py", "actxserver"), OUTSIDE
 )
 DOWNLOADS = {"urlwrite", "websave", "gunzip", "unzip", "untar", "urlread", "webread"}
+PRESENCE = {"exist", "isfile", "isfolder", "isdir"}
+
+
+def download(condition: tree.Expression, body: tree.Block) -> list[tree.Chain]:
+    """The calls of `if ~exist(file), urlwrite(url, file), end`: those that look for the file, and the one that fetches it.
+
+    Empty for a branch that is no such step.
+    """
+    asked = names.calls(condition, PRESENCE)
+    fetched = names.calls(body, DOWNLOADS) if asked else []
+    return [*asked, *fetched[:1]] if fetched else []
 
 
 def check(name: str) -> None:

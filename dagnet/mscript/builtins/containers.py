@@ -201,7 +201,11 @@ class Map(Handle):
 
     def get(self, name: str) -> Any:
         if name in self.properties():
-            return {"Count": number(len(self.entries)), "KeyType": self.key_type, "ValueType": self.value_type}[name]
+            return {
+                "Count": np.array([[len(self.entries)]], np.uint64),
+                "KeyType": self.key_type,
+                "ValueType": self.value_type,
+            }[name]
         return super().get(name)
 
     def key(self, value: Any) -> Any:
@@ -251,7 +255,13 @@ def new_map(interpreter: "Interpreter", args: list[Any], nargout: int) -> list[A
     if not rest:
         return [Map({}, options.get("keytype", "char"), options.get("valuetype", "any"))]
     keys = list(rest[0].ravel(order="F")) if is_cell(rest[0]) else [rest[0]]
-    values = list(rest[1].ravel(order="F")) if is_cell(rest[0]) and is_cell(rest[1]) else [rest[1]]
+    values = [rest[1]]
+    if is_cell(rest[0]) and (len(keys) > 1 or is_cell(rest[1])):
+        values = list(rest[1].ravel(order="F")) if is_cell(rest[1]) else elements(rest[1])
+    if len(keys) != len(values):
+        raise MatlabError(
+            f"The number of keys and values must match: {len(keys)} and {len(values)} came.", "MATLAB:Containers:Map"
+        )
     made = Map({}, "char" if all(is_text(k) for k in keys) else "double", "any")
     for key, value in zip(keys, values, strict=True):
         made.assign_index([key], value)
