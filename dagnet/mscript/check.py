@@ -4,6 +4,7 @@ A name is known where it is a variable of its function, a function of the script
 as well), a builtin, or defined. What only a run can tell (sizes, fields, which branch is taken) is not looked at.
 """
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping
 from itertools import takewhile
