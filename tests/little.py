@@ -1,10 +1,14 @@
-"""A little network and ten little images, with which a training takes a moment."""
+"""A little network and ten little images, with which a training takes a moment; and a narrow VGG-16 in its file."""
+
+from pathlib import Path
 
 import numpy as np
 
 from dagnet import DagNN
 from dagnet.data import batches
-from dagnet.layers import bnorm, concat, conv, dropout, loss, relu, segmentation
+from dagnet.files import matfile, matvalues
+from dagnet.layers import bnorm, concat, conv, dropout, loss, pool, relu, segmentation, softmax
+from dagnet.models import vgg16
 from dagnet.training import trainer
 
 
@@ -62,3 +66,33 @@ def same(a, b):
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
     return np.array_equal(a, b)
+
+
+def vgg16_file(path: Path) -> Path:
+    """A narrow VGG-16 of random values, in a file as MatConvNet's imagenet-vgg-verydeep-16.mat is: a SimpleNN."""
+    net = vgg16.vgg16(width=1 / 64)
+    net.init_params(np.random.default_rng(0))
+    layers = []
+    for record in net.layers.values():
+        block, layer = record.block, {"name": record.name, "type": "relu"}
+        if isinstance(block, conv.Conv):
+            # no distribution that a script draws from
+            weights = [net.params[name].value ** 3 + np.float32(0.001) for name in record.params]
+            layer |= {
+                "type": "conv",
+                "weights": matvalues.row(weights),
+                "pad": np.array([block.pad], float),
+                "stride": 1.0,
+            }
+        elif isinstance(block, pool.Pooling):
+            layer |= {"type": "pool", "method": "max", "pool": np.array([[2.0, 2]]), "stride": 2.0, "pad": 0.0}
+        elif isinstance(block, softmax.SoftMax):
+            layer["type"] = "softmax"
+        layers.append(layer)
+    colour = np.arange(48, dtype=np.float32).reshape(4, 4, 3)
+    meta = {
+        "inputs": {"name": "data"},
+        "normalization": {"imageSize": np.array([[224.0, 224, 3]]), "averageImage": colour},
+    }
+    matfile.write(path, {"layers": matvalues.row(layers), "meta": meta})
+    return path

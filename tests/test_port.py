@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dagnet.files import matfile, matvalues
-from dagnet.layers import catalogue, conv, pool, softmax
-from dagnet.models import lesion_fcn, vgg16
+from dagnet.layers import catalogue
+from dagnet.models import lesion_fcn
+from tests import little
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MATLAB = [DOCS / "port" / "lesion_fcn_matlab.m", DOCS / "examples" / "lesion_fcn.m"]
@@ -139,23 +139,7 @@ def port():
 
 @pytest.fixture(scope="module")
 def vgg(tmp_path_factory) -> Path:
-    """A narrow VGG-16 of random values, in a file as MatConvNet's imagenet-vgg-verydeep-16.mat is: a SimpleNN."""
-    net = vgg16.vgg16(width=1 / 64)
-    net.init_params(np.random.default_rng(0))
-    layers = []
-    for record in net.layers.values():
-        block, layer = record.block, {"name": record.name, "type": "relu"}
-        if isinstance(block, conv.Conv):
-            weights = matvalues.row([net.params[name].value for name in record.params])
-            layer |= {"type": "conv", "weights": weights, "pad": np.array([block.pad], float), "stride": 1.0}
-        elif isinstance(block, pool.Pooling):
-            layer |= {"type": "pool", "method": "max", "pool": np.array([[2.0, 2]]), "stride": 2.0, "pad": 0.0}
-        elif isinstance(block, softmax.SoftMax):
-            layer["type"] = "softmax"
-        layers.append(layer)
-    path = tmp_path_factory.mktemp("vgg") / "imagenet-vgg-verydeep-16.mat"
-    matfile.write(path, {"layers": matvalues.row(layers), "meta": {"inputs": {"name": "data"}}})
-    return path
+    return little.vgg16_file(tmp_path_factory.mktemp("vgg") / "imagenet-vgg-verydeep-16.mat")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import indexing, library, limits, names, operators, refused
+from . import blocks, indexing, library, limits, names, operators, refused
 from . import syntax as tree
 from .builtins import table
 from .failures import LimitReached, MatlabError, NotSupported, Place, Refused, ScriptError
@@ -38,6 +38,7 @@ class Evaluator:
 
     library: library.Library
     budget: limits.Budget
+    state: dict[str, Any]
 
     def __init__(self) -> None:
         self.frame: Frame
@@ -218,8 +219,20 @@ class Evaluator:
         name = self.name_of(step)
         if name not in value.methods():
             return [value.get(name)], at + 1
-        args, after = self._taken(steps, at + 1)
+        if name == "addLayer" and at + 1 < len(steps) and isinstance(call := steps[at + 1], tree.Paren):
+            args, after = [v for k, arg in enumerate(call.args) for v in self._layer_part(k, arg)], at + 2
+        else:
+            args, after = self._taken(steps, at + 1)
         return value.call(name, args, nargout if after == len(steps) else 1), after
+
+    def _layer_part(self, position: int, arg: tree.Expression) -> list[Any]:
+        """An argument of addLayer, whose second can be nothing but a block: so a name that nobody knows is a block's there."""
+        if position != 1 or not isinstance(arg, tree.Chain) or not isinstance(arg.base, str) or arg.base in self.frame:
+            return self.arguments([arg], indexed=False)
+        alone = not arg.steps or (len(arg.steps) == 1 and isinstance(arg.steps[0], tree.Paren))
+        if not alone or arg.base in refused.REASONS or self.library.find(arg.base, self.frame.function):
+            return self.arguments([arg], indexed=False)
+        return blocks.constructor(arg.base)(self, self._taken(arg.steps, 0)[0], 1)  # type: ignore[arg-type]
 
     def _taken(self, steps: tuple[tree.Step, ...], at: int) -> tuple[list[Any], int]:
         """The arguments of a call whose parentheses, if there are any, stand at that place."""
@@ -256,7 +269,15 @@ class Evaluator:
             self.library.find(name, self.frame.function)
         except Refused:
             given = self.arguments(args, indexed=False) if name in refused.DOWNLOADS else []
-            raise Refused(refused.message(name, [text(v, name) for v in given if is_text(v)])) from None
+            said = refused.message(name, [text(v, name) for v in given if is_text(v)])
+            raise Refused(said + self._absent(name)) from None
+
+    def _absent(self, name: str) -> str:
+        """What to do where the script has found a file to be absent, and now makes ready to fetch it."""
+        missing = self.state.get("absent")
+        if not missing or name in refused.DOWNLOADS:
+            return ""
+        return f". The script has not found {missing!r}: put that file there, or name it with --weights, and run again"
 
     # calls
 

@@ -79,7 +79,8 @@ class Interpreter(Evaluator):
         self.persistent: dict[int, dict[str, Any]] = {}
         self.output = output
         self.loaded: list[Path] = []  # the .mat files that were read
-        self.state: dict[str, Any] = {}  # what builtins remember between calls: the last warning, figures, tic
+        # what builtins remember between calls: the last warning, figures, tic; the last file that exist() did not find
+        self.state: dict[str, Any] = {}
         self._statements: dict[type, Callable[[Any], None]] = {
             tree.Evaluate: self._evaluate,
             tree.Assign: self._assign,
@@ -409,6 +410,10 @@ class Interpreter(Evaluator):
     def _spread(self, value: Any, steps: tuple[tree.Step, ...], values: list[Any]) -> Any:
         """value after [value<steps>] = values."""
         step, rest = steps[0], steps[1:]
+        if isinstance(value, Handle) and isinstance(step, tree.Field) and rest:
+            name = self.name_of(step)
+            value.set(name, self._spread(value.get(name), rest, values))
+            return value
         if isinstance(step, tree.Field) and not rest:
             name = self.name_of(step)
             found = records(value)

@@ -70,7 +70,7 @@ class Net(Handle):
     def _layer(self, record: LayerRecord) -> dict[str, Any]:
         places = {"inputs": self.net.vars, "outputs": self.net.vars, "params": self.net.params}
         names = {what: getattr(record, what) for what in places}
-        indexes = {f"{what[:-1]}Indexes": seen(table.index(names[what])) for what, table in places.items()}
+        indexes = {f"{what[:-1]}Indexes": values.row(table.index(names[what])) for what, table in places.items()}
         cells = {what: values.cell(found, None if found else (0, 0)) for what, found in names.items()}
         times = {"forwardTime": values.empty(), "backwardTime": values.empty()}
         return {"name": record.name} | cells | indexes | times | {"block": Block(record.block, self.rng)}
@@ -133,6 +133,8 @@ class Net(Handle):
         if name in _METHODS:
             return _METHODS[name](self, args)
         result = foreseen(name, getattr(self.net, name), *(plain(value) for value in args))
+        if isinstance(result, list) and name.endswith(("Index", "Order")):
+            return [values.row(result)]
         return [] if result is None else [seen(result)]
 
     def rebuilt(self) -> matconvnet.dagnn.DagNN:
