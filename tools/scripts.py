@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.out}: it is the file with the weights; another name is right, so that nothing is lost")
     made = mscript.execute(args.file, args.call, define=define, weights=args.weights, seed=args.seed)
     if python:
-        text = topython.source(made.network, args.out.stem, args.file.name, _loaded(made.loaded))
+        text = topython.source(made.network, args.out.stem, args.file.name, _loaded(made.loaded), made.draws)
         with atomic.replacing(args.out) as part:
             part.write_text(text, encoding="utf-8")
         print(f"{args.out}: {_told(made.network)}, the function {args.out.stem}")

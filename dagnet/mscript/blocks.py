@@ -4,7 +4,7 @@ Source    MatConvNet manual, 3.2; matlab/+dagnn/Layer.m, Filter.m of 1.0-beta25
 """
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,14 +14,10 @@ from dagnet.layers import array, block, catalogue
 from dagnet.matconvnet.views import bare
 
 from . import values
+from .builtins.randoms import Stream
 from .builtins.table import Builtin
 from .failures import MatlabError
 from .handle import Handle
-
-if TYPE_CHECKING:
-    from .interpreter import Interpreter
-
-Rng = Callable[[], np.random.Generator]  # what initParams draws from
 
 FILTERS = ("pad", "stride")  # the properties that dagnn.Filter gives to the blocks derived from it
 
@@ -76,9 +72,9 @@ def plain(value: Any) -> Any:
 class Block(Handle):
     """A block: its properties under MATLAB's names, checked as they are set. `of` is dagnet's own."""
 
-    def __init__(self, of: block.Layer, rng: Rng) -> None:
+    def __init__(self, of: block.Layer, random: Stream) -> None:
         self.block = of
-        self.rng = rng
+        self.random = random
 
     @property
     def class_name(self) -> str:  # type: ignore[override]  # it is the block's
@@ -130,7 +126,8 @@ class Block(Handle):
             sizes = [(*matconvnet.calling.numbers(size), 1, 1, 1)[:4] for size in matvalues.items(args[0])]
             made = foreseen(self.class_name, self.block.output_sizes, sizes)
             return [values.cell([values.row(size) for size in made])]
-        return [values.cell([seen(value) for value in foreseen(self.class_name, self.block.init_params, self.rng())])]
+        drawn = foreseen(self.class_name, self.block.init_params, self.random.generator())
+        return [values.cell([seen(self.random.noted("initParams", value)) for value in drawn])]
 
     def _fields(self) -> dict[str, Any]:
         return catalogue.matlab_fields(type(self.block))
@@ -147,23 +144,18 @@ def plain_property(value: Any) -> Any:
     return plain(value) if isinstance(value, values.String) or values.is_cell(value) else value
 
 
-def rng_of(run: "Interpreter") -> Rng:
-    """Generators that start where the script's own random numbers have come to."""
-    return lambda: np.random.default_rng((run.random.rand(4) * 2**32).astype(np.uint32))
-
-
 def constructor(name: str) -> Builtin:
     """What makes blocks of that type in a script."""
-    return lambda run, args, nargout: [made(name, args, rng_of(run))]
+    return lambda run, args, nargout: [made(name, args, run.random)]
 
 
-def made(matlab_type: str, args: list[Any], rng: Rng) -> Block:
+def made(matlab_type: str, args: list[Any], random: Stream) -> Block:
     """The block of that type from names and values; of a type that nobody registered, one that is kept by name."""
     who = f"{matlab_type}(...)"
     if matlab_type in catalogue.known():
         given = [plain_property(value) for value in args]
-        return Block(bare(foreseen(who, matconvnet.dagnn.constructor(matlab_type), *given)), rng)
-    return Block(catalogue.Unknown(matlab_type, named(who, values.cell(args)) if args else {}), rng)
+        return Block(bare(foreseen(who, matconvnet.dagnn.constructor(matlab_type), *given)), random)
+    return Block(catalogue.Unknown(matlab_type, named(who, values.cell(args)) if args else {}), random)
 
 
 def named(who: str, given: Any) -> dict[str, Any]:

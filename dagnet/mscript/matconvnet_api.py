@@ -18,7 +18,7 @@ from dagnet.layers import catalogue
 from dagnet.simplenn import SimpleNN
 
 from . import values
-from .blocks import constructor, described, foreseen, named, plain, rng_of, seen
+from .blocks import constructor, described, foreseen, named, plain, seen
 from .builtins.table import RESOLVERS, Builtin, builtin
 from .failures import MatlabError, NotSupported, Refused
 from .networks import Net
@@ -58,7 +58,7 @@ def result(value: Any) -> Any:
 def argument(value: Any, run: "Interpreter") -> Any:
     """A network of dagnet's as a script takes it: a copy, which the script may change."""
     if isinstance(value, DagNN):
-        return Net(matconvnet.dagnn.DagNN.loadobj(value), rng_of(run))
+        return Net(matconvnet.dagnn.DagNN.loadobj(value), run.random)
     return struct_of(value) if isinstance(value, SimpleNN) else value
 
 
@@ -109,7 +109,7 @@ def struct_of(net: SimpleNN) -> dict[str, Any]:
 
 @builtin("dagnn.DagNN")
 def _dagnn(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
-    return [Net(matconvnet.dagnn.DagNN(), rng_of(run))]
+    return [Net(matconvnet.dagnn.DagNN(), run.random)]
 
 
 @builtin("dagnn.DagNN.fromSimpleNN")
@@ -117,7 +117,7 @@ def _from_simplenn(run: "Interpreter", args: list[Any], nargout: int) -> list[An
     chain, options = tidied(kept(args[0], "net")), [plain(value) for value in args[1:]]
     with warnings.catch_warnings():  # of blocks that are not known the end of the script tells
         warnings.simplefilter("ignore")
-        return [Net(foreseen("fromSimpleNN", matconvnet.dagnn.DagNN.fromSimpleNN, chain, *options), rng_of(run))]
+        return [Net(foreseen("fromSimpleNN", matconvnet.dagnn.DagNN.fromSimpleNN, chain, *options), run.random)]
 
 
 @builtin("dagnn.DagNN.loadobj")
@@ -131,7 +131,7 @@ def _loadobj(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
         raise MatlabError("loadobj: the struct has a field net; loadobj(s.net) is right")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [Net(foreseen("loadobj", matconvnet.dagnn.DagNN.loadobj, given), rng_of(run))]
+        return [Net(foreseen("loadobj", matconvnet.dagnn.DagNN.loadobj, given), run.random)]
 
 
 def _known_block(name: str) -> Builtin | None:

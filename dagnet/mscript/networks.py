@@ -14,7 +14,8 @@ from dagnet.files import fields, matvalues
 from dagnet.graph import LayerRecord, Param, Var
 
 from . import values
-from .blocks import Block, Rng, described, foreseen, named, plain, seen
+from .blocks import Block, described, foreseen, named, plain, seen
+from .builtins.randoms import Stream
 from .failures import MatlabError
 from .handle import Handle
 
@@ -24,9 +25,9 @@ class Net(Handle):
 
     class_name = "dagnn.DagNN"
 
-    def __init__(self, net: matconvnet.dagnn.DagNN, rng: Rng) -> None:
+    def __init__(self, net: matconvnet.dagnn.DagNN, random: Stream) -> None:
         self.net = net
-        self.rng = rng
+        self.random = random
 
     def methods(self) -> Collection[str]:
         """Those that build, ask and print."""
@@ -73,7 +74,7 @@ class Net(Handle):
         indexes = {f"{what[:-1]}Indexes": values.row(table.index(names[what])) for what, table in places.items()}
         cells = {what: values.cell(found, None if found else (0, 0)) for what, found in names.items()}
         times = {"forwardTime": values.empty(), "backwardTime": values.empty()}
-        return {"name": record.name} | cells | indexes | times | {"block": Block(record.block, self.rng)}
+        return {"name": record.name} | cells | indexes | times | {"block": Block(record.block, self.random)}
 
     def _set_layers(self, given: list[dict[str, Any]]) -> None:
         graph = self.net._graph
@@ -158,7 +159,10 @@ def _add_layer(self: Net, args: list[Any]) -> list[Any]:
 
 
 def _init_params(self: Net, args: list[Any]) -> list[Any]:
-    foreseen("initParams", self.rebuilt().init_params, self.rng())
+    foreseen("initParams", self.rebuilt().init_params, self.random.generator())
+    for param in self.net.params.values():
+        if param.value is not None:
+            self.random.noted("initParams", param.value)
     return []
 
 
@@ -207,7 +211,7 @@ def _print(self: Net, args: list[Any]) -> list[Any]:
 
 
 def _copy(self: Net, args: list[Any]) -> list[Any]:
-    return [Net(self.rebuilt().copy(), self.rng)]  # type: ignore[arg-type]  # copy keeps the class
+    return [Net(self.rebuilt().copy(), self.random)]  # type: ignore[arg-type]  # copy keeps the class
 
 
 _METHODS: dict[str, Callable[[Net, list[Any]], list[Any]]] = {

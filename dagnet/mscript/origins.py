@@ -3,12 +3,12 @@
     constant, or few       the numbers themselves
     of a file              the parameter of the file that a script loaded
     bilinear               dagnet.models.initial.bilinear_u
-    random                 normal or uniform, by their deviation and their fourth moment
+    random                 as the script drew it (draws), normal or uniform
 
 Anything else raises ValueError: it is not guessed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod, sqrt
 from typing import Any
 
@@ -16,20 +16,19 @@ import numpy as np
 
 from dagnet.layers import block
 
+from .draws import FEWEST, Draw
 from .pythontext import Text, Writer, call, listed, number
 
-FEW = 16
-SAMPLE = 1 << 16
-SIGMAS = 6  # how far a random array may be from what its distribution says
+FEW = FEWEST - 1
 
 
 class Origins:
-    """`file` has the values of the file that the script loaded, by name; `variable` is what the source calls it."""
+    """`file` has the values of the file that the script loaded, by name, `draws` what it drew."""
 
-    def __init__(self, writer: Writer, file: Mapping[str, np.ndarray], variable: str = "file") -> None:
+    def __init__(self, writer: Writer, file: Mapping[str, np.ndarray], draws: Sequence[Draw] = ()) -> None:
         self.writer = writer
         self.file = file
-        self.variable = variable
+        self.draws = draws
         self.uses_file = self.uses_rng = False  # what the source needs
 
     def in_file(self, name: str, value: np.ndarray) -> str | None:
@@ -43,74 +42,51 @@ class Origins:
             return self.writer.array(value, plain=False)
         if found := self.in_file(name, value):
             self.uses_file = True
-            return f'{self.variable}.params["{found}"].value'
+            return f'file.params["{found}"].value'
         if bank := _bilinear(value):
             self.writer.imports.add("from dagnet.models import initial")
             return call("initial.bilinear_u", *map(str, bank))
         return self._random(name, value)
 
+    def is_fresh(self, layer: block.Layer, found: Sequence[np.ndarray | None]) -> bool:
+        """Whether a layer's parameters are those that its block's initParams drew."""
+        made = layer.init_params(np.random.default_rng(0))
+        return bool(made) and len(made) == len(found) and all(map(self._is_drawn, found, made))
+
+    def _is_drawn(self, found: np.ndarray | None, made: np.ndarray) -> bool:
+        if found is None or _four(found.shape) != _four(made.shape) or found.dtype != made.dtype:
+            return False
+        if _constant(made):
+            return bool((found == made.flat[0]).all())
+        scales = (draw.scale(found) for draw in self.draws if draw.kind == "initParams")
+        return any(scale is not None and _rounded(scale[0]) == 1 and not scale[1] for scale in scales)
+
     def _random(self, name: str, value: np.ndarray) -> Text:
+        found = ((draw, scale) for draw in self.draws if (scale := draw.scale(value)))
+        draw, (a, b) = next(found, (None, (0.0, 0.0)))
+        if draw is None:
+            raise ValueError(
+                f"parameter '{name}': its {value.size:,} values are neither constant, drawn at random, bilinear nor those of a "
+                "file that was loaded, so that Python cannot make them again; a .mat file holds them"
+            )
         self.uses_rng = True
-        sample = sampled(value)
-        mean, std = float(sample.mean()), float(value.std(dtype=np.float64))
-        kind = distribution(sample)
-        if kind == "normal":
-            centre = mean if abs(mean) > SIGMAS * std / sqrt(sample.size) else 0
-            of_filters = not centre and value.ndim == 4 and value.dtype == np.float32
-            if of_filters and is_near(std, sqrt(2 / prod(value.shape[:3])), value.size):
+        self.writer.imports.add("import numpy as np")
+        shape = str(tuple(value.shape))
+        if draw.kind == "uniform":
+            drawn = call("rng.uniform", *(number(_rounded(end)) for end in sorted((b, a + b))), shape)
+        else:
+            std = abs(a) if draw.kind == "normal" else float(value.std(dtype=np.float64))
+            if value.ndim == 4 and value.dtype == np.float32 and not b and _rounded(std) == _rounded(_he(value.shape)):
                 self.writer.imports.add("from dagnet.models import initial")
                 return call("initial.he", listed([str(n) for n in value.shape]), "rng")
-            drawn = call("rng.normal", number(_rounded(centre)), number(_rounded(std)), str(tuple(value.shape)))
-        elif kind == "uniform":
-            end = number(_rounded(std * sqrt(3)))
-            drawn = call("rng.uniform", f"-{end}", end, str(tuple(value.shape)))
-        else:
-            raise ValueError(
-                f"parameter '{name}': its {value.size:,} values are neither constant, random, bilinear nor those of a file "
-                "that was loaded, so that Python cannot make them again; a .mat file holds them"
-            )
-        self.writer.imports.add("import numpy as np")
+            drawn = call("rng.normal", number(_rounded(b)), number(_rounded(std)), shape)
         drawn.closing = f").astype(np.{value.dtype.name})"
         return drawn
 
 
-def is_fresh(layer: block.Layer, found: list[np.ndarray | None], rng: np.random.Generator) -> bool:
-    """Whether a layer's parameters are such as its block's init_params draws."""
-    made = layer.init_params(rng)
-    return bool(made) and len(made) == len(found) and all(map(_alike, found, made))
-
-
-def sampled(value: np.ndarray) -> np.ndarray:
-    """Some of the values, spread over all of them, as double."""
-    flat = value.ravel()
-    return flat[:: max(1, flat.size // SAMPLE)].astype(np.float64)
-
-
-def distribution(sample: np.ndarray) -> str:
-    """ "normal", "uniform", or "" where it is neither: values repeat, or the fourth moment is another's."""
-    if len(np.unique(sample)) < 0.9 * sample.size:
-        return ""
-    centred = sample - sample.mean()
-    fourth = float((centred**4).mean() / (centred**2).mean() ** 2)
-    spread = SIGMAS * sqrt(24 / sample.size)
-    if abs(centred).max() < 1.8 * centred.std() and abs(fourth - 1.8) < spread:
-        return "uniform"
-    return "normal" if abs(fourth - 3) < max(spread, 1.0 if sample.size < 200 else 0.0) else ""
-
-
-def is_near(std: float, wanted: float, count: int) -> bool:
-    """Whether the deviation of so many values can be that of a normal distribution of the wanted one."""
-    return abs(std / wanted - 1) < SIGMAS / sqrt(2 * count)
-
-
-def _alike(found: np.ndarray | None, made: np.ndarray) -> bool:
-    if found is None or _four(found.shape) != _four(made.shape) or found.dtype != made.dtype:
-        return False
-    if _constant(made):
-        return bool((found == made.flat[0]).all())
-    normal = made.size <= FEW or distribution(sampled(found)) == "normal"
-    one, other = (float(value.std(dtype=np.float64)) for value in (found, made))
-    return normal and is_near(one, other, made.size // 2)  # both are random, so their difference varies twice as much
+def _he(shape: tuple[int, ...]) -> float:
+    """The deviation that initial.he gives."""
+    return sqrt(2 / prod(shape[:3]))
 
 
 def _four(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -141,5 +117,5 @@ def _bilinear(value: np.ndarray) -> tuple[int, int, int] | None:
 
 
 def _rounded(value: float) -> Any:
-    """To four digits, as many as a deviation that was measured has."""
-    return float(f"{value:.4g}") if value else 0
+    """To five digits: single precision tells six or seven."""
+    return float(f"{value:.5g}") if value else 0

@@ -77,24 +77,27 @@ class Writer:
     hoisted: list[str] = field(default_factory=list)
     imports: set[str] = field(default_factory=set)
 
-    def value(self, value: Any) -> Text:
-        """A value of dagnet's or of MATLAB's. Raises ValueError for what has no short form."""
+    def value(self, value: Any, exact: bool = False) -> Text:
+        """A value of dagnet's or of MATLAB's. Raises ValueError for what has no short form.
+
+        exact   MATLAB's arrays stay arrays: within a cell or a struct array nobody makes them of lists again
+        """
         if isinstance(value, str):
             return quoted(value)
         if value is None or isinstance(value, (bool, np.bool_, int, float, np.number)):
             return number(value)
         if isinstance(value, dict):
-            return Group("{", [(f"{quoted(n)}: ", self.value(v)) for n, v in value.items()], "}")
+            return Group("{", [(f"{quoted(n)}: ", self.value(v, exact)) for n, v in value.items()], "}")
         if isinstance(value, (list, tuple)):
             return self._sequence(list(value))
         if isinstance(value, np.ndarray) and value.dtype == object:
-            return self._cell(value)
+            return self._cell(value, exact)
         if isinstance(value, np.ndarray):
-            return self.array(value)
+            return self.array(value, plain=not exact)
         if isinstance(value, matvalues.StructArray):
             self.imports.add("from dagnet.files import matvalues")
-            shown = [self.value(part) for part in (list(value.fields), list(value.shape), value.records)]
-            return call("matvalues.struct", *shown)
+            records = listed([self.value(record, exact=True) for record in value.records])
+            return call("matvalues.struct", self.value(list(value.fields)), self.value(list(value.shape)), records)
         raise ValueError(f"{self.where}: {matvalues.describe(value)} cannot be said in Python; a .mat file can hold it")
 
     def array(self, value: np.ndarray, plain: bool = True) -> Text:
@@ -145,13 +148,13 @@ class Writer:
         self.hoisted += [f"        {line.rstrip()}" for line in lines] + ["    ]", "    # fmt: on"]
         return name
 
-    def _cell(self, value: np.ndarray) -> Text:
+    def _cell(self, value: np.ndarray, exact: bool) -> Text:
         items = list(value.ravel(order="F"))
         row = value.ndim == 2 and value.shape[0] == 1
-        if row and not all(isinstance(v, np.ndarray) and v.dtype != object for v in items):
+        if row and not exact and not all(isinstance(v, np.ndarray) and v.dtype != object for v in items):
             return listed([self.value(item) for item in items])
         self.imports.add("from dagnet.files import matvalues")
-        made = call("matvalues.row", listed([self.value(item) for item in items]))
+        made = call("matvalues.row", listed([self.value(item, exact=True) for item in items]))
         if not row and value.shape != (0, 0):
             made.closing = f').reshape({_tuple(value.shape)}, order="F")'
         return made

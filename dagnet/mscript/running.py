@@ -12,6 +12,7 @@ from dagnet.simplenn import SimpleNN
 
 from . import matconvnet_api, parser, syntax
 from .blocks import described
+from .draws import Draw
 from .failures import MatlabError, NotSupported
 from .interpreter import Interpreter
 from .library import to_values
@@ -68,10 +69,11 @@ def run(
 
 @dataclass(frozen=True)
 class Executed:
-    """The network that a file defines, and the .mat files that were loaded for it."""
+    """The network that a file defines, the .mat files that were loaded for it, and what was drawn at random."""
 
     network: DagNN | SimpleNN
     loaded: list[Path]
+    draws: list[Draw]
 
 
 def execute(
@@ -107,7 +109,7 @@ def execute(
         raise MatlabError(
             f"{path}: {call or file.main.name or 'the script'} gave {came}; a DagNN or a SimpleNN is right"
         )
-    return Executed(network, interpreter.loaded)
+    return Executed(network, interpreter.loaded, interpreter.random.draws)
 
 
 def _interpreter(

@@ -21,30 +21,34 @@ from dagnet.simplelayers import Layer
 from dagnet.simplenn import SimpleNN
 
 from . import origins
+from .draws import Draw
 from .pythontext import WIDTH, Group, Text, Writer, call, laid_out, listed, quoted
 
 IMPORTS = {DagNN: "from dagnet import DagNN", SimpleNN: "from dagnet.simplenn import SimpleNN"}
 
 
-def source(net: DagNN | SimpleNN, name: str, script: str, loaded: DagNN | None = None) -> str:
+def source(
+    net: DagNN | SimpleNN, name: str, script: str, loaded: DagNN | None = None, draws: Sequence[Draw] = ()
+) -> str:
     """The text of a module with the function `name`, which gives the network that `script` gave.
 
     loaded   the network of the file that the script loaded: the function takes that file's path, and values from it
+    draws    what the script drew at random: the function draws it anew
     Raises ValueError where something of the network cannot be said in Python.
     """
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"{name!r} cannot be a function's name in Python")
-    writing = _Writing(net, loaded)
+    writing = _Writing(net, loaded, draws)
     body = writing.dagnn(net) if isinstance(net, DagNN) else writing.simplenn(net)
     return writing.module(name, script, body)
 
 
 class _Writing:
-    def __init__(self, net: DagNN | SimpleNN, loaded: DagNN | None) -> None:
+    def __init__(self, net: DagNN | SimpleNN, loaded: DagNN | None, draws: Sequence[Draw]) -> None:
         self.kind = DagNN if isinstance(net, DagNN) else SimpleNN
         self.writer = Writer()
         known = {} if loaded is None else {n: p.value for n, p in loaded.params.items() if p.value is not None}
-        self.origins = origins.Origins(self.writer, known)
+        self.origins = origins.Origins(self.writer, known, draws)
         self.meta_of_file = {} if loaded is None else loaded.meta
         self.modules: dict[str, str] = {}
 
@@ -97,7 +101,7 @@ class _Writing:
     def _block(self, its: block.Layer) -> Text:
         if isinstance(its, catalogue.Unknown):
             self.modules["catalogue"] = "from dagnet.layers import catalogue"
-            return call("catalogue.Unknown", quoted(its.matlab_type), self.writer.value(its.fields))
+            return call("catalogue.Unknown", quoted(its.matlab_type), self.writer.value(its.fields, exact=True))
         home, cls = type(its).__module__, type(its).__name__
         module = home.rpartition(".")[2]
         alias = f"{module}_" if module in ("sum",) else module
@@ -142,15 +146,14 @@ class _Writing:
         left = {name: param.value for name, param in net.params.items() if param.value is not None}
         lines, taken = [], []
         for name, value in left.items():
-            if value.size > origins.FEW and self.origins.in_file(name, value) == name:
+            if self.origins.in_file(name, value) == name:
                 taken.append(name)
-        rng = np.random.default_rng(0)
         fresh = [
             record
             for record in net.layers.values()
             if record.params
             and not set(record.params) & set(taken)
-            and origins.is_fresh(record.block, [left.get(name) for name in record.params], rng)
+            and self.origins.is_fresh(record.block, [left.get(name) for name in record.params])
         ]
         if fresh:
             everything = {n for r in fresh for n in r.params} == set(net.params)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import limits
+from ..draws import Draw
 from ..failures import MatlabError
 from ..values import is_struct, is_text, number, numbers, text, trimmed, whole
 from .table import builtin
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 
 
 class Stream:
-    """Random numbers; `seed` is the run's, which rng('shuffle') goes back to, so that a run can be repeated."""
+    """Random numbers; `seed` is the run's, which rng('shuffle') goes back to, so that a run can be repeated.
+
+    draws   what was drawn, by which topython recognises it in a network
+    """
 
     def __init__(self, seed: int) -> None:
         self.first = seed
+        self.draws: list[Draw] = []
         self.start(seed)
 
     def start(self, seed: int) -> None:
@@ -31,10 +36,19 @@ class Stream:
         self._state = np.random.RandomState(seed or 5489)
 
     def rand(self, count: int) -> np.ndarray:
-        return self._state.random_sample(count)
+        return self.noted("uniform", self._state.random_sample(count))
 
     def randn(self, count: int) -> np.ndarray:
-        return self._state.standard_normal(count)
+        return self.noted("normal", self._state.standard_normal(count))
+
+    def generator(self) -> np.random.Generator:
+        """A generator that starts where this stream has come to."""
+        return np.random.default_rng(self._state.randint(2**32, size=4, dtype=np.uint32))
+
+    def noted(self, kind: str, values: np.ndarray) -> np.ndarray:
+        """The values, which are remembered as drawn."""
+        self.draws.append(Draw.of(kind, values))
+        return values
 
 
 def sizes(args: Sequence[Any], who: str) -> tuple[tuple[int, ...], str, Any]:
