@@ -276,14 +276,14 @@ def test_initial_values_have_matconvnets_distribution():
 
 
 def test_a_script_that_trains_is_told_to_name_what_defines_the_network(vgg):
-    with pytest.raises(mscript.NotSupported, match=r"line 15: .*cnn_train trains a network.*--call names"):
+    with pytest.raises(mscript.Refused, match=r"line 15: .*cnn_train is refused: it trains a network.*--call names"):
         run("toy_data", weights=vgg)
 
 
 def test_a_download_is_explained_and_not_performed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        mscript.Refused, match=r"not found 'data/models/imagenet-vgg-verydeep-16\.mat': put .*--weights"
+        mscript.Refused, match=r"put 'data/models/imagenet-vgg-verydeep-16\.mat' there by hand.*--weights"
     ):
         mscript.run(EXAMPLES / "fcn32_init.m")
     assert not list(tmp_path.iterdir())

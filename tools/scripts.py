@@ -74,11 +74,12 @@ def _loaded(paths: list[Path]) -> DagNN | None:
 
 
 def _check(path: Path, define: dict[str, str]) -> int:
-    problems = mscript.check(path, define=define)
-    for problem in problems:
-        print(problem)
-    print(f"{path}: {f'{len(problems)} places would not run' if problems else 'all of it is known'}")
-    return 1 if problems else 0
+    found = mscript.check.check(path, define)
+    for finding in found:
+        print(finding)
+    wrong = sum(not finding.guarded for finding in found)
+    print(f"{path}: {f'{wrong} of its lines would not run' if wrong else 'all that it needs is known'}")
+    return 1 if wrong else 0
 
 
 def _told(net: Any) -> str:

@@ -71,6 +71,7 @@ def _functions(file: tree.File) -> Iterator[tree.Function]:
 def _in_function(function: tree.Function, library: Library) -> Iterator[Finding | Path]:
     """What would not run in one function, and the files that it calls."""
     variables = names.made(function)
+    blocks = frozenset(id(arg) for arg in names.block_arguments(function.body))
     outer = function.outer
     while outer is not None:
         variables |= names.made(outer)
@@ -95,6 +96,8 @@ def _in_function(function: tree.Function, library: Library) -> Iterator[Finding 
             continue
         if isinstance(called, tree.Function):
             yield Path(called.file.path)
+        elif called is None and use.node in blocks:  # a custom block, which is kept by its name
+            continue
         elif called is None and (use.name, use.line) not in told and not loads:
             told.add((use.name, use.line))
             yield Finding(place, use.name, unknown(dotted[0]).message)
@@ -109,6 +112,7 @@ class _Use:
     fields: tuple[str, ...] = ()
     construct: str = ""
     guarded: bool = False
+    node: int = 0  # its id
 
 
 def _uses(part: Any, variables: frozenset[str], guarded: bool = False) -> Iterator[_Use]:
@@ -131,6 +135,6 @@ def _uses(part: Any, variables: frozenset[str], guarded: bool = False) -> Iterat
     elif dataclasses.is_dataclass(part):
         if isinstance(part, tree.Chain) and isinstance(part.base, str) and part.base not in variables:
             steps = takewhile(lambda s: isinstance(s, tree.Field) and isinstance(s.name, str), part.steps)
-            yield _Use(part.base, part.line, tuple(s.name for s in steps), guarded=guarded)  # type: ignore[union-attr, misc]
+            yield _Use(part.base, part.line, tuple(s.name for s in steps), guarded=guarded, node=id(part))  # type: ignore[union-attr, misc]
         for field in dataclasses.fields(part):
             yield from _uses(getattr(part, field.name), variables, guarded)

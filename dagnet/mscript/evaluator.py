@@ -38,7 +38,6 @@ class Evaluator:
 
     library: library.Library
     budget: limits.Budget
-    state: dict[str, Any]
 
     def __init__(self) -> None:
         self.frame: Frame
@@ -227,12 +226,10 @@ class Evaluator:
 
     def _layer_part(self, position: int, arg: tree.Expression) -> list[Any]:
         """An argument of addLayer, whose second can be nothing but a block: so a name that nobody knows is a block's there."""
-        if position != 1 or not isinstance(arg, tree.Chain) or not isinstance(arg.base, str) or arg.base in self.frame:
-            return self.arguments([arg], indexed=False)
-        alone = not arg.steps or (len(arg.steps) == 1 and isinstance(arg.steps[0], tree.Paren))
-        if not alone or arg.base in refused.REASONS or self.library.find(arg.base, self.frame.function):
-            return self.arguments([arg], indexed=False)
-        return blocks.constructor(arg.base)(self, self._taken(arg.steps, 0)[0], 1)  # type: ignore[arg-type]
+        named = position == 1 and names.is_plain_call(arg) and arg.base not in self.frame
+        if named and arg.base not in refused.REASONS and self.library.find(arg.base, self.frame.function) is None:
+            return blocks.constructor(arg.base)(self, self._taken(arg.steps, 0)[0], 1)
+        return self.arguments([arg], indexed=False)
 
     def _taken(self, steps: tuple[tree.Step, ...], at: int) -> tuple[list[Any], int]:
         """The arguments of a call whose parentheses, if there are any, stand at that place."""
@@ -269,15 +266,7 @@ class Evaluator:
             self.library.find(name, self.frame.function)
         except Refused:
             given = self.arguments(args, indexed=False) if name in refused.DOWNLOADS else []
-            said = refused.message(name, [text(v, name) for v in given if is_text(v)])
-            raise Refused(said + self._absent(name)) from None
-
-    def _absent(self, name: str) -> str:
-        """What to do where the script has found a file to be absent, and now makes ready to fetch it."""
-        missing = self.state.get("absent")
-        if not missing or name in refused.DOWNLOADS:
-            return ""
-        return f". The script has not found {missing!r}: put that file there, or name it with --weights, and run again"
+            raise Refused(refused.message(name, [text(v, name) for v in given if is_text(v)])) from None
 
     # calls
 

@@ -79,8 +79,7 @@ class Interpreter(Evaluator):
         self.persistent: dict[int, dict[str, Any]] = {}
         self.output = output
         self.loaded: list[Path] = []  # the .mat files that were read
-        # what builtins remember between calls: the last warning, figures, tic; the last file that exist() did not find
-        self.state: dict[str, Any] = {}
+        self.state: dict[str, Any] = {}  # what builtins remember between calls: the last warning, figures, tic
         self._statements: dict[type, Callable[[Any], None]] = {
             tree.Evaluate: self._evaluate,
             tree.Assign: self._assign,

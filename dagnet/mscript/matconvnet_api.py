@@ -4,7 +4,6 @@ Source    MatConvNet manual, 3; vl_argparse.m, vl_simplenn_tidy.m, vl_simplenn_d
 """
 
 import warnings
-from collections.abc import Callable
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -235,18 +234,3 @@ def _run(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
             f"run is refused: of the script {path} nothing is known beforehand; a function of its own is right"
         )
     return []
-
-
-def _trains(name: str) -> Callable[..., Any]:
-    def refuse(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
-        raise NotSupported(
-            f"{name} trains a network, and here one is defined; --call names the function that defines it, "
-            "dagnet train or dagnet.matconvnet trains it",
-            name,
-        )
-
-    return refuse
-
-
-for _name in ("cnn_train", "cnn_train_dag"):
-    builtin(_name)(_trains(_name))

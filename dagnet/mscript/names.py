@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from typing import Any
 
 from . import syntax as tree
@@ -36,6 +37,22 @@ def made(function: tree.Function) -> set[str]:
 def calls(part: Any, of: Collection[str]) -> list[tree.Chain]:
     """The chains in a piece of the tree that start with one of these names."""
     return [n for n in nodes(part) if isinstance(n, tree.Chain) and isinstance(n.base, str) and n.base in of]
+
+
+def block_arguments(part: Any) -> Iterator[tree.Chain]:
+    """What stands second in net.addLayer(name, TheirBlock(...), ...) and can be only a block: names, and calls of one."""
+    for node in nodes(part):
+        steps = node.steps if isinstance(node, tree.Chain) else ()
+        for method, call in pairwise(steps):
+            if isinstance(method, tree.Field) and method.name == "addLayer" and isinstance(call, tree.Paren):
+                yield from (arg for arg in call.args[1:2] if is_plain_call(arg))
+
+
+def is_plain_call(node: Any) -> bool:
+    """Whether it is a name, or a call of one."""
+    if not isinstance(node, tree.Chain) or not isinstance(node.base, str):
+        return False
+    return not node.steps or (len(node.steps) == 1 and isinstance(node.steps[0], tree.Paren))
 
 
 def used(expression: tree.Expression) -> set[str]:

@@ -80,8 +80,6 @@ def exist(interpreter: "Interpreter", args: list[Any], nargout: int) -> list[Any
             return [number(5)]
         if known and name.startswith("vl_"):
             return [number(2)]
-    if PurePosixPath(name).suffix == ".mat":
-        interpreter.state["absent"] = name
     return [number(0)]
 
 
