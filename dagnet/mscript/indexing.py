@@ -103,7 +103,7 @@ def read(value: Any, indices: Sequence[Index]) -> Any:
             )
         if axis >= array.ndim:
             array = array.reshape((*array.shape, 1))
-        limits.room([*array.shape[:axis], where.size, *array.shape[axis + 1 :]], array.itemsize)
+        limits.room([*array.shape[:axis], where.size, *array.shape[axis + 1 :]], array.dtype)
         array = np.take(array, where, axis)
     return closed(array)
 
@@ -128,7 +128,7 @@ def _read_linear(array: np.ndarray, index: Index) -> np.ndarray:
         result = np.empty((1, 1), array.dtype)
         result[0, 0] = found
         return result
-    limits.room(where.shape, array.itemsize)
+    limits.room(where.shape, array.dtype)
     found = array.ravel(order="F")[where]
     if _is_vector(array.shape) and _is_vector(where.shape) and array.size != 1:
         return found.reshape((1, -1) if array.shape[0] == 1 else (-1, 1))
@@ -279,7 +279,7 @@ def _grown(array: np.ndarray, sizes: Sequence[int], fill: Any) -> np.ndarray:
     if list(array.shape) == sizes:
         limits.spend(array.size / limits.PER_INSTRUCTION)
         return array.copy(order="K")
-    limits.room(sizes, array.itemsize)
+    limits.room(sizes, array.dtype)
     result = np.empty(sizes, array.dtype)
     if isinstance(fill, (dict, np.ndarray)):
         box = np.empty(1, object)

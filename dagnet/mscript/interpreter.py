@@ -119,6 +119,8 @@ class Interpreter(Evaluator):
                 yield
         except RecursionError:
             raise LimitReached("its calls and expressions are nested too deeply") from None
+        except MemoryError:
+            raise LimitReached("the memory does not suffice for its arrays") from None
         finally:
             sys.setrecursionlimit(before)
 
@@ -296,11 +298,9 @@ class Interpreter(Evaluator):
         self.block(node.otherwise)
 
     def _try(self, node: tree.Try) -> None:
-        frame, ends, depth = self.frame, self._ends, self.depth
         try:
             self.block(node.body)
         except MatlabError as error:
-            self.frame, self._ends, self.depth = frame, ends, depth
             caught = error.thrown or MException(error.message, error.identifier, error.place)
             self.state["lasterr"] = caught
             if node.name:

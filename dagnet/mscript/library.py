@@ -27,6 +27,7 @@ class Library:
         self.defined = {name: _resolved(name, what) for name, what in (define or {}).items()}
         self.folders = [folder]
         self._files: dict[Path, syntax.File] = {}
+        self._looked_for: dict[tuple[str, str], Path | None] = {}
 
     def parsed(self, path: str | os.PathLike) -> syntax.File:
         """The file at that path. Raises NotMatlab or OSError."""
@@ -39,6 +40,7 @@ class Library:
         """Files in that folder can be called from now on, after those beside the script."""
         if Path(folder).is_dir() and Path(folder) not in self.folders:
             self.folders.append(Path(folder))
+            self._looked_for.clear()
 
     def find(
         self, name: str, function: syntax.Function | None = None
@@ -69,14 +71,19 @@ class Library:
         return function.file.functions.get(name) if function else None
 
     def _beside(self, name: str, function: syntax.Function | None) -> syntax.Function | None:
-        if not name.isidentifier():
-            return None
-        own = [Path(function.file.path).parent] if function else []
-        for folder in [*own, *self.folders]:
-            for path in (folder / "private" / f"{name}.m", folder / f"{name}.m"):
-                if path.is_file():
-                    return self.parsed(path).main
-        return None
+        """The function of the file of that name; each folder is asked once for each name."""
+        key = (name, function.file.path if function else "")
+        if key not in self._looked_for:
+            own = [Path(function.file.path).parent] if function else []
+            paths = [
+                p
+                for f in [*own, *self.folders]
+                for p in (f / "private" / f"{name}.m", f / f"{name}.m")
+                if name.isidentifier()
+            ]
+            self._looked_for[key] = next((p for p in paths if p.is_file()), None)
+        path = self._looked_for[key]
+        return self.parsed(path).main if path else None
 
 
 def _is_class(function: syntax.Function) -> bool:

@@ -18,13 +18,14 @@ from .failures import LimitReached
 
 TINY = 4096  # bytes: arrays below are not followed; the limit on instructions bounds how many there are
 PER_INSTRUCTION = 100  # elements
+OBJECT = 64  # bytes, at least, that a value in a cell takes
 
 
 @dataclass(frozen=True)
 class Limits:
     """instructions; memory in bytes; recursion: calls within calls."""
 
-    instructions: int = 50_000_000
+    instructions: int = 20_000_000
     memory: int = 8 << 30
     recursion: int = 200
 
@@ -47,8 +48,13 @@ class Budget:
                 f"Limits(instructions=...) allows more"
             )
 
-    def room(self, shape: Sequence[int], itemsize: int = 8) -> None:
-        """Spends what an array of that shape costs. Raises LimitReached where it has no room beside those that live."""
+    def room(self, shape: Sequence[int], itemsize: int | np.dtype = 8) -> None:
+        """Spends what an array of that shape costs, its elements' size being in bytes or their dtype's.
+
+        Raises LimitReached where it has no room beside those that live.
+        """
+        if isinstance(itemsize, np.dtype):
+            itemsize = OBJECT if itemsize.kind == "O" else itemsize.itemsize
         count = prod(int(n) for n in shape)
         if self.held + count * itemsize > self.limits.memory:
             sizes = "x".join(str(n) for n in shape)
@@ -88,7 +94,7 @@ def within(budget: Budget) -> Iterator[Budget]:
         _current.reset(token)
 
 
-def room(shape: Sequence[int], itemsize: int = 8) -> None:
+def room(shape: Sequence[int], itemsize: int | np.dtype = 8) -> None:
     """Asks the budget of the run for room; outside a run there is always room."""
     if budget := _current.get():
         budget.room(shape, itemsize)

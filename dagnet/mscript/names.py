@@ -34,6 +34,14 @@ def made(function: tree.Function) -> set[str]:
     return found
 
 
+def mentioned(function: tree.Function) -> frozenset[str]:
+    """The names of its variables, and those that its own statements use otherwise; reckoned once."""
+    if function.mentioned is None:
+        chains = (n for n in nodes(function.body) if isinstance(n, tree.Chain) and isinstance(n.base, str))
+        function.mentioned = frozenset(made(function) | {str(n.base) for n in chains})
+    return function.mentioned
+
+
 def calls(part: Any, of: Collection[str]) -> list[tree.Chain]:
     """The chains in a piece of the tree that start with one of these names."""
     return [n for n in nodes(part) if isinstance(n, tree.Chain) and isinstance(n.base, str) and n.base in of]

@@ -373,7 +373,7 @@ def _joined(arrays: list[np.ndarray], axis: int, nothing: np.ndarray) -> np.ndar
             )
     size = list(first)
     size[axis] = sum(a.shape[axis] for a in padded)
-    limits.room(size, padded[0].dtype.itemsize)
+    limits.room(size, padded[0].dtype)
     joined = np.concatenate(padded, axis)
     return joined.reshape(trimmed(joined.shape))
 

@@ -8,6 +8,7 @@ Source   MATLAB's documentation, "sprintf", "num2str", "int2str", "mat2str"
 """
 
 import re
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,8 +49,8 @@ def sprintf(template: str, args: Sequence[Any]) -> str:
     written: list[str] = []
     if not waiting.left:  # once through, with conversions of nothing; without arguments up to the first one's end
         return _empty(pieces, bool(args))
+    total = 0
     while waiting.left:
-        before = len(waiting)
         for piece in pieces:
             if isinstance(piece, str):
                 written.append(piece)
@@ -57,9 +58,8 @@ def sprintf(template: str, args: Sequence[Any]) -> str:
             if not waiting.left:
                 return "".join(written)
             written.append(_converted(piece, waiting))
-            limits.spend(0.05)
-        if len(waiting) == before:
-            break
+            total += len(written[-1])
+        limits.room((1, total), 4)
     return "".join(written)
 
 
@@ -95,7 +95,7 @@ class _Arguments:
     """The elements that wait: numbers, and whole texts, which fall into characters where a number is asked for."""
 
     def __init__(self, args: Sequence[Any]) -> None:
-        self.left: list[Any] = []
+        self.left: deque[Any] = deque()
         for arg in args:
             if isinstance(arg, String):
                 self.left.append(arg.value)
@@ -103,6 +103,7 @@ class _Arguments:
                 whole = "".join(chr(c) for c in codes(arg).ravel(order="F").tolist())
                 self.left += [whole] if whole else []
             elif is_number_like(arg):
+                limits.room(arg.shape, np.dtype(object))
                 self.left += numbers(arg).ravel(order="F").tolist()
             else:
                 raise MatlabError(
@@ -110,11 +111,8 @@ class _Arguments:
                     "MATLAB:printf:invalidInputType",
                 )
 
-    def __len__(self) -> int:
-        return sum(len(a) if isinstance(a, str) else 1 for a in self.left)
-
     def take(self) -> Any:
-        return self.left.pop(0)
+        return self.left.popleft()
 
     def take_number(self, who: str) -> int:
         value = self.take() if self.left else 0
@@ -144,9 +142,9 @@ def _of_text(value: str, kind: str, flags: str, width: int, precision: int | Non
         return _padded(value if precision is None else value[: max(precision, 0)], flags, width)
     if kind == "c" and len(value) >= 1:
         if len(value) > 1:
-            waiting.left.insert(0, value[1:])
+            waiting.left.appendleft(value[1:])
         return _padded(value[0], flags, width)
-    waiting.left[:0] = [float(ord(c)) for c in value[1:]]
+    waiting.left.extendleft(float(ord(c)) for c in reversed(value[1:]))
     return number_text(float(ord(value[0])), kind, flags, width, precision) if value else ""
 
 
@@ -217,7 +215,7 @@ def num2str(value: Any, form: Any = None) -> Any:
     whole = value.dtype.kind in "iub" or bool((value[np.isfinite(value)] == np.floor(value[np.isfinite(value)])).all())
     if whole:
         if value.size == 1:
-            return sprintf("%d", [value])
+            return sprintf("%d" if largest < 1e15 or value.dtype.kind != "f" else "%.15g", [value])
         digits = int(np.floor(np.log10(largest))) + 1 if largest > 0 else 1
         digits = max(digits + int((table.astype(float) < 0).any()), 1)
         if not np.isfinite(value.astype(float)).all():

@@ -9,7 +9,7 @@ from .failures import Refused
 TEXT = "it evaluates text, of which nothing can be known beforehand"
 PROCESS = "it starts processes"
 NETWORK = "it reaches the network"
-WRITE = "it writes or removes files"
+WRITE = "it opens, writes or removes files"
 OUTSIDE = "it calls code outside of MATLAB"
 TRAINING = "it trains a network, and here one is defined; --call names the function that defines it"
 
@@ -40,8 +40,9 @@ REASONS |= dict.fromkeys(
     ),
     WRITE,
 )
-REASONS |= dict.fromkeys(("imwrite", "dlmwrite", "csvwrite", "xlswrite", "writetable", "fputs", "hgsave", "cd"), WRITE)
+REASONS |= dict.fromkeys(("imwrite", "dlmwrite", "csvwrite", "xlswrite", "writetable", "fputs", "hgsave"), WRITE)
 REASONS |= dict.fromkeys(("exportgraphics", "savepath", "matfile", "audiowrite", "recycle", "fclose"), WRITE)
+REASONS["cd"] = "it changes where files are looked for"
 REASONS |= dict.fromkeys(
     ("mex", "loadlibrary", "calllib", "java", "javaMethod", "javaObject", "py", "actxserver"), OUTSIDE
 )

@@ -22,10 +22,10 @@ class Frame:
         self.variables: dict[str, Any] = {}
         self.links: dict[str, dict[str, Any]] = {}
         self._outer = outer
-        self._shared: set[str] = set()
+        self._shared: frozenset[str] = frozenset()
         if outer is not None:
             own = {*function.parameters, *function.outputs}
-            self._shared = (names.made(outer.function) | outer._shared) - own
+            self._shared = (names.mentioned(outer.function) | outer._shared) - own
 
     def _home(self, name: str) -> dict[str, Any]:
         if name in self.links:

@@ -229,6 +229,7 @@ class Function:
     line: int
     nested: dict[str, "Function"] = field(default_factory=dict)
     outer: Union["Function", None] = None
+    mentioned: frozenset[str] | None = None  # see names.mentioned
 
 
 @dataclass

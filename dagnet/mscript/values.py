@@ -19,7 +19,7 @@ import numpy as np
 from dagnet.files import matvalues
 from dagnet.files.matvalues import StructArray, struct
 
-from . import syntax
+from . import limits, syntax
 from .failures import MatlabError
 from .handle import Handle
 
@@ -159,8 +159,7 @@ def characters(value: Any) -> np.ndarray:
     """A char array as an array of single characters."""
     if isinstance(value, np.ndarray):
         return value
-    codes = np.array([ord(c) for c in value], np.uint32)
-    return codes.view("U1").reshape(shape(value))
+    return np.frombuffer(value.encode("utf-32-le", "surrogatepass"), "<U1").reshape(shape(value))
 
 
 def codes(value: Any) -> np.ndarray:
@@ -173,7 +172,7 @@ def chars(array: np.ndarray) -> Any:
     if array.dtype.kind != "U":
         array = np.ascontiguousarray(array.astype(np.uint32)).view("U1")
     if array.shape == (0, 0) or (array.ndim == 2 and array.shape[0] == 1 and array.size):
-        return "".join(chr(c) for c in np.ascontiguousarray(array).view(np.uint32).ravel().tolist())
+        return np.ascontiguousarray(array).tobytes().decode("utf-32-le", "surrogatepass")
     return array
 
 
@@ -240,6 +239,7 @@ def structs(fields: Sequence[str], of: np.ndarray) -> Any:
 
 def elements(value: Any) -> list[Any]:
     """Each element as a value of its own, in MATLAB's order: of a cell, 1x1 cells."""
+    limits.room(shape(value), np.dtype(object))
     if isinstance(value, str):
         return list(value)
     if isinstance(value, StructArray):
@@ -252,6 +252,7 @@ def elements(value: Any) -> list[Any]:
 
 def same(a: Any, b: Any) -> bool:
     """isequal: the same size and the same elements; numbers, logicals and chars count by their number."""
+    limits.spend(1)
     if isinstance(a, String) or isinstance(b, String):
         return is_text(a) and is_text(b) and text(a, "") == text(b, "")
     if shape(a) != shape(b):

@@ -38,7 +38,7 @@ def _filled(name: str, fill: Any) -> None:
         if kind and kind not in DTYPES:
             raise MatlabError(f"{name}: the class '{kind}' is not known")
         dtype = DTYPES[kind] if kind else np.dtype(np.float64) if like is None else numbers(like).dtype
-        limits.room(size, dtype.itemsize)
+        limits.room(size, dtype)
         return np.full(size, fill, dtype)
 
     pure(name)(called)
@@ -226,7 +226,7 @@ def repmat(value: Any, *args: Any) -> Any:
     n = max(array.ndim, len(times))
     array = spread(array, n - 1)
     times = (*times, *(1,) * (n - len(times)))
-    limits.room([a * t for a, t in zip(array.shape, times, strict=True)], array.itemsize)
+    limits.room([a * t for a, t in zip(array.shape, times, strict=True)], array.dtype)
     return closed(np.tile(array, times))
 
 

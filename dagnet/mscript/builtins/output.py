@@ -102,6 +102,6 @@ for _name in (
         "image",
         "colorbar",
     ),
-    *("rmpath", "path", "rehash", "vl_setupnn", "vl_compilenn", "vl_setup", "gpuDevice", "profile"),
+    *("rmpath", "path", "rehash", "vl_setup", "gpuDevice", "profile"),
 ):
     builtin(_name)(_nothing)

@@ -1,7 +1,8 @@
 """regexp, regexpi, regexprep: MATLAB's expressions, which are nearly Python's.
 
 Named tokens (?<name>...) are written (?P<name>...) there, $1 in a replacement \\g<1>, \\< and \\> are word boundaries. Repeated
-groups whose inside is repeated too can take for ever and are refused.
+groups whose inside can match in several ways can take for ever and are refused; several repeats side by side cost what they may
+take at worst.
 """
 
 import re
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ..interpreter import Interpreter
 
 LONGEST = 100_000  # characters that are searched
+FEW = 8  # repeats that are no danger
 REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
 KINDS = ("start", "end", "tokenExtents", "match", "tokens", "names", "split")
 FLAGS = {
@@ -45,18 +47,37 @@ def compiled(pattern: str, flags: int = re.DOTALL) -> re.Pattern[str]:
 
 
 def _explosive(parsed: Any, repeated: bool) -> bool:
-    """Whether something that may repeat without end stands within something that may."""
+    """Whether what is repeated without end can itself match in several ways: repeats or alternatives stand within it."""
     for kind, inside in parsed:
+        if repeated and kind == _constants.BRANCH:
+            return True
         if kind in REPEATS:
-            _, most, body = inside
-            endless = most == _constants.MAXREPEAT or most > 1000
-            if (endless and repeated) or _explosive(body, repeated or endless):
+            least, most, body = inside
+            if (repeated and least != most) or _explosive(body, repeated or most > FEW):
                 return True
         elif isinstance(inside, tuple):
             parts = [p for item in inside for p in (item if isinstance(item, list) else [item])]
             if any(_explosive(p, repeated) for p in parts if isinstance(p, _parser.SubPattern)):
                 return True
     return False
+
+
+def _endless(expression: re.Pattern[str]) -> int:
+    """How many repeats without end stand in it: a search may take the text's length to that power."""
+
+    def count(parsed: Any) -> int:
+        total = 0
+        for kind, inside in parsed:
+            total += kind in REPEATS and inside[1] > FEW
+            parts = (
+                [p for item in inside for p in (item if isinstance(item, list) else [item])]
+                if isinstance(inside, tuple)
+                else []
+            )
+            total += sum(count(p) for p in parts if isinstance(p, _parser.SubPattern))
+        return total
+
+    return count(_parser.parse(expression.pattern, expression.flags))
 
 
 def _options(args: list[Any], ignore_case: bool, who: str) -> tuple[list[str], bool, int]:
@@ -82,8 +103,8 @@ def _options(args: list[Any], ignore_case: bool, who: str) -> tuple[list[str], b
 def _searched(words: str, pattern: str, order: list[str], once: bool, flags: int) -> list[Any]:
     if len(words) > LONGEST:
         raise Refused(f"regexp searches {LONGEST} characters at most, {len(words)} came")
-    limits.spend(len(words) / 10)
     expression = compiled(pattern, flags)
+    limits.spend(float(len(words)) ** max(1, _endless(expression)) / 100)
     found = [m for m in expression.finditer(words) if m.end() > m.start()]
     if once:
         found = found[:1]
@@ -159,6 +180,7 @@ def regexprep(interpreter: "Interpreter", args: list[Any], nargout: int) -> list
             if len(words) > LONGEST:
                 raise Refused(f"regexprep searches {LONGEST} characters at most, {len(words)} came")
             expression = compiled(pattern, flags)
+            limits.spend(float(len(words)) ** max(1, _endless(expression)) / 100)
             limits.room((1, len(words) * (len(replacement) + 1)), 1)
             words = expression.sub(lambda m, r=replacement: _replacement(m, r), words, count=1 if once else 0)
         return words

@@ -155,6 +155,7 @@ def strcat(*values: Any) -> Any:
         columns = [texts(v, "strcat") * (count if not is_cell(v) or numel(v) == 1 else 1) for v in values]
         if any(len(c) != count for c in columns):
             raise MatlabError("strcat: the cells must be of one size.")
+        limits.room((1, sum(len(t) for c in columns for t in c)), 4)
         return cell(["".join(parts) for parts in zip(*columns, strict=True)], size)
     if all(is_text(v) for v in values):
         kept = "".join(
@@ -168,6 +169,7 @@ def strcat(*values: Any) -> Any:
 def strjoin(value: Any, delimiter: Any = " ") -> Any:
     parts = texts(value, "strjoin") if is_cell(value) else [text(value, "strjoin")]
     between = printf.escaped(text(delimiter, "strjoin"))
+    limits.room((1, sum(map(len, parts)) + len(between) * len(parts)), 4)
     return between.join(parts)
 
 
