@@ -470,3 +470,9 @@ r = hex2dec('FF');
 r = isvarname('a1');
 x = 1; r = exist('x', 'var');
 r = exist('surely_not_there');
+% Calls within calls take one output
+r = {max([1 2]), min([4 3])};
+r = [max([1 2]) size(5)];
+r = numel({sort([2 1])});
+x = {unique([1 1])}; r = numel(x);
+f = @(varargin) numel(varargin); r = f(max([1 2]), find([1 0]));

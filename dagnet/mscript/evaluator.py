@@ -222,7 +222,8 @@ class Evaluator:
             args, after = [v for k, arg in enumerate(call.args) for v in self._layer_part(k, arg)], at + 2
         else:
             args, after = self._taken(steps, at + 1)
-        return value.call(name, args, nargout if after == len(steps) else 1), after
+        wanted = nargout if after == len(steps) else 1
+        return value.call(name, args, wanted)[: max(1, wanted)], after
 
     def _layer_part(self, position: int, arg: tree.Expression) -> list[Any]:
         """An argument of addLayer, whose second can be nothing but a block: so a name that nobody knows is a block's there."""
@@ -283,7 +284,7 @@ class Evaluator:
         """
         owner = next((a for a in args if isinstance(a, Handle) and name in a.methods()), None)
         if owner is not None and not isinstance(self.library.find(name, self.frame.function), tree.Function):
-            return owner.call(name, [a for a in args if a is not owner], nargout)
+            return owner.call(name, [a for a in args if a is not owner], nargout)[: max(1, nargout)]
         found = self.library.find(name, self.frame.function)
         if found is None:
             if name in names.made(self.frame.function):
@@ -292,8 +293,8 @@ class Evaluator:
         if isinstance(found, tree.Function):
             return self.call_function(found, args, nargout, self._frame_around(found))
         if name in self.library.defined:
-            return library.to_values(found(*args))
-        outputs = found(self, args, nargout)  # type: ignore[call-arg, arg-type]
+            return library.to_values(found(*args))[: max(1, nargout)]
+        outputs = found(self, args, nargout)[: max(1, nargout)]  # type: ignore[call-arg, arg-type]
         for output in outputs:
             self.budget.follow(output)
         return outputs
