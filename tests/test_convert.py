@@ -1,6 +1,7 @@
 """dagnet convert: SimpleNN to DagNN, v7.3 to v7 and back, computing the same; what it refuses leaves no file."""
 
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -8,9 +9,14 @@ import pytest
 import scipy.io
 
 from dagnet.files import checkpoint, level5writer, matfile, netfile
+from dagnet.layers import catalogue
 from dagnet.models import vgg16
+from tests import little
 from tests.test_files_simplenn import CONV, LOSS, POOL, chain
 from tests.verbs import SPOILED_NETS, call, refused, segmenting_net
+
+SCRIPTS = Path(__file__).parent / "scripts"
+EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +187,121 @@ def test_a_network_of_this_package_needs_no_data_to_be_converted(tmp_path, capsy
     netfile.save(small, tmp_path / "a.mat")
     assert call(capsys, "convert", tmp_path / "a.mat", "-o", tmp_path / "b.mat")[0] == 0
     assert (output(netfile.load(tmp_path / "b.mat"), (32, 32, 3, 1)) == output(small, (32, 32, 3, 1))).all()
+
+
+# -- a script
+
+
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory):
+    return little.vgg16_file(tmp_path_factory.mktemp("vgg") / "vgg.mat")
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Writes the lines of a function `define` into a file of that name."""
+
+    def write(*lines):
+        (tmp_path / "define.m").write_text("\n".join(["function net = define(varargin)", *lines]))
+        return tmp_path / "define.m"
+
+    return write
+
+
+NET = "net = dagnn.DagNN() ; net.addLayer('c', dagnn.Conv('size', [3 3 1 30]), 'input', 'x', {'f', 'b'}) ; net.initParams() ;"
+
+
+def test_a_script_becomes_the_network_that_it_defines(tmp_path, capsys, vgg):
+    call_text = "lesion_fcn('fcWidth', 16)"
+    words = [EXAMPLES / "lesion_fcn.m", "--call", call_text, "--weights", vgg]
+    code, out, err = call(capsys, "convert", *words, "-o", tmp_path / "net.mat")
+    assert (code, err) == (0, "")
+    assert out == f"{tmp_path / 'net.mat'}: 53 layers, 56 parameters, MAT version 7\n"
+    net = netfile.load(tmp_path / "net.mat")
+    assert net.layers["fc7"].block.size == [1, 1, 16, 16] and net.vars["prediction"].precious
+    assert call(capsys, "convert", *words, "-o", tmp_path / "net.py")[1].endswith(", the function net\n")
+    space = {}
+    exec((tmp_path / "net.py").read_text(), space)
+    assert space["net"](vgg).execution_order == net.execution_order
+
+
+def test_a_script_s_simplenn_stays_one(tmp_path, capsys):
+    out = call(capsys, "convert", SCRIPTS / "mnist_init.m", "-o", tmp_path / "net.mat", "--v7.3")[1]
+    assert out == f"{tmp_path / 'net.mat'}: a SimpleNN of 11 layers, MAT version 7.3\n"
+    assert len(netfile.load_simplenn(tmp_path / "net.mat").layers) == 11
+
+
+def test_a_scripts_random_values_come_from_the_seed(tmp_path, capsys, script):
+    path, values = script(NET), []
+    for seed in (1, 1, 2):
+        assert call(capsys, "convert", path, "--seed", seed, "-o", tmp_path / "net.mat")[0] == 0
+        values.append(netfile.load(tmp_path / "net.mat").params["f"].value)
+    assert (values[0] == values[1]).all() and (values[0] != values[2]).any()
+
+
+def test_functions_and_blocks_of_ones_own_are_supplied(tmp_path, capsys, script, monkeypatch):
+    monkeypatch.setattr(catalogue, "_CLASSES", dict(catalogue._CLASSES))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine_for_scripts.py").write_text(
+        "from dataclasses import dataclass\nfrom dagnet.layers import block\n\n\ndef wide(n):\n    return 2 * n\n\n\n"
+        "@dataclass\nclass Brighten(block.Layer):\n    by_factor: float = 1.0\n"
+    )
+    path = script(NET, "net.addLayer('b', Brighten('byFactor', wide(3)), 'x', 'y') ;")
+    define = ["--define", "wide=mine_for_scripts:wide", "--define", "Brighten=mine_for_scripts:Brighten"]
+    assert call(capsys, "convert", path, *define, "-o", "net.mat")[0] == 0
+    assert netfile.load("net.mat").layers["b"].block.by_factor == 6
+    assert refused(
+        call(capsys, "convert", path, "-o", "a.mat"), "line 3", "'wide' is neither", "--define wide=module:function"
+    )
+    assert refused(call(capsys, "convert", path, "--define", "wide", "-o", "a.mat"), "NAME=MODULE:FUNCTION, such as")
+
+
+def test_a_custom_block_is_kept_with_a_note(tmp_path, capsys, script):
+    path = script(NET, "net.addLayer('b', dagnn.Theirs('alpha', 3), 'x', 'y') ;")
+    code, _, err = call(capsys, "convert", path, "-o", tmp_path / "net.mat")
+    assert code == 0 and err.startswith("dagnet: note: ") and "dagnn.Theirs (layer b)" in err
+    assert matfile.read(tmp_path / "net.mat")["layers"].records[1]["block"]["alpha"] == 3
+
+
+def test_all_that_would_not_run_is_listed_at_once(capsys, script):
+    path = script("net = helper(1) ;", "system('rm') ;", "x = ones(2) ; y = strange(x, @other) ;")
+    code, out, err = call(capsys, "convert", path, "--check")
+    lines = out.splitlines()
+    assert code == 1 and not err
+    assert [f"line {n}" in line for n, line in zip((2, 3, 4, 4), lines[:-1], strict=True)] == [True] * 4
+    assert (
+        "'helper'" in lines[0] and "system is refused" in lines[1] and "'strange'" in lines[2] and "'other'" in lines[3]
+    )
+    assert lines[-1] == f"{path}: 4 of its lines would not run"
+    assert call(capsys, "convert", script(NET), "--check")[:2] == (0, f"{path}: all that it needs is known\n")
+
+
+def test_what_a_script_stops_at_is_named_with_its_line_and_leaves_no_file(tmp_path, capsys, script):
+    path = script(NET, "net.layers(1).block.paddding = 1 ;")
+    (tmp_path / "out.mat").write_text("an older result")
+    result = call(capsys, "convert", path, "-o", tmp_path / "out.mat")
+    assert refused(result, f"{path}, line 3: `net.layers(1).block.paddding = 1 ;`", "no property 'paddding'")
+    assert (tmp_path / "out.mat").read_text() == "an older result"
+    assert refused(
+        call(capsys, "convert", script("net = 3 ;"), "-o", tmp_path / "out.mat"), "a DagNN or a SimpleNN is right"
+    )
+    assert refused(call(capsys, "convert", script(NET), "--call", "f(", "-o", tmp_path / "o.mat"), "--call, line 1")
+    assert refused(call(capsys, "convert", tmp_path / "no.m", "-o", tmp_path / "o.mat"), "no.m")
+
+
+def test_values_that_python_cannot_make_again_are_named(tmp_path, capsys, script):
+    path = script(NET, "net.params(1).value = net.params(1).value .^ 3 ;")
+    result = call(capsys, "convert", path, "-o", tmp_path / "net.py")
+    assert refused(result, "parameter 'f': its 270 values are neither", "a .mat file holds them")
+
+
+def test_options_that_do_not_go_together_are_refused(net, tmp_path, capsys, script, vgg):
+    path = script(NET)
+    assert refused(call(capsys, "convert", path), "-o FILE is missing")
+    assert refused(call(capsys, "convert", net, "-o", tmp_path / "a.mat", "--call", "f()"), "--call", "is no script")
+    assert refused(call(capsys, "convert", net, "-o", tmp_path / "a.mat", "--check"), "--check", "is no script")
+    assert refused(call(capsys, "convert", path, "-o", tmp_path / "a.mat", "--canonical-names"), "is a script")
+    assert refused(call(capsys, "convert", path, "-o", tmp_path / "a.mat", "--to", "python"), "ends in .py is right")
+    shutil.copy(vgg, tmp_path / "vgg.mat")
+    result = call(capsys, "convert", path, "--weights", tmp_path / "vgg.mat", "-o", tmp_path / "vgg.mat")
+    assert refused(result, "it is the file with the weights")

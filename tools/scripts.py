@@ -1,6 +1,7 @@
 """dagnet convert DEFINITION.m: a lab's own script becomes the network that it defines, as a .mat file or as Python."""
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _loaded(paths: list[Path]) -> DagNN | None:
-    """The network of the one file that the script loaded; None where it loaded none.
-
-    Raises ValueError where there are several, and where the file holds no network.
-    """
-    if len(set(paths)) > 1:
-        raise ValueError(f"Python can take values from one file, and the script loaded {', '.join(map(str, paths))}")
-    return netfile.load(paths[0], canonical_names=True) if paths else None
+    """The network among the files that the script loaded, None where there is none. Raises ValueError for several."""
+    found = {}
+    for path in paths:
+        with contextlib.suppress(ValueError):  # a file without a network: what came of it is said in full
+            found[path.resolve()] = netfile.load(path, canonical_names=True)
+    if len(found) > 1:
+        raise ValueError(f"Python can take values from one network, and the script loaded {', '.join(map(str, found))}")
+    return next(iter(found.values()), None)
 
 
 def _check(path: Path, define: dict[str, str]) -> int:
