@@ -74,7 +74,7 @@ def vgg16_file(path: Path) -> Path:
     net.init_params(np.random.default_rng(0))
     layers = []
     for record in net.layers.values():
-        block, layer = record.block, {"name": record.name, "type": "relu"}
+        block, layer = record.block, {"name": record.name, "type": "relu", "rememberOutput": True}
         if isinstance(block, conv.Conv):
             # no distribution that a script draws from
             weights = [net.params[name].value ** 3 + np.float32(0.001) for name in record.params]

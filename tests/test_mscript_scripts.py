@@ -67,6 +67,12 @@ def test_the_papers_network_as_a_script_is_the_models_network(vgg):
         assert theirs.value.std() == pytest.approx(ours.value.std(), rel=0.5)
 
 
+def test_a_file_without_fc6_serves_the_papers_network_too(data_dir):
+    real = next((data_dir / "vgg16").glob("*.mat"))
+    script = mscript.run(EXAMPLES / "lesion_fcn.m", None, "fcWidth", 16, weights=real)
+    assert_same(script, lesion_fcn.lesion_fcn(real, fc_width=16), [("params", n) for n in ("fc6f", "fc7f", "predictf")])
+
+
 def test_matconvnet_fcns_three_scripts_are_the_models_three(vgg, tmp_path):
     script, model = mscript.run(EXAMPLES / "fcn32_init.m", weights=vgg), fcn.fcn32s(vgg)
     assert script.layers["deconv32"].block.opts == ["cudnnworkspacelimit", 512 * 1024**2]

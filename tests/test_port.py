@@ -74,6 +74,8 @@ SAME = {
     "does": "",
     "struct": "",
     "in": "",
+    "not": "",
+    "char": "",
     "sprintf": "",
     "as": "with",
 }

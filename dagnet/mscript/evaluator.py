@@ -227,10 +227,11 @@ class Evaluator:
 
     def _layer_part(self, position: int, arg: tree.Expression) -> list[Any]:
         """An argument of addLayer, whose second can be nothing but a block: so a name that nobody knows is a block's there."""
-        named = position == 1 and names.is_plain_call(arg) and arg.base not in self.frame
-        if named and arg.base not in refused.REASONS and self.library.find(arg.base, self.frame.function) is None:
-            return blocks.constructor(arg.base)(self, self._taken(arg.steps, 0)[0], 1)
-        return self.arguments([arg], indexed=False)
+        if position != 1 or not names.is_plain_call(arg) or arg.base in self.frame or arg.base in refused.REASONS:
+            return self.arguments([arg], indexed=False)
+        if self.library.find(arg.base, self.frame.function) is not None:
+            return self.arguments([arg], indexed=False)
+        return blocks.constructor(arg.base)(self, self._taken(arg.steps, 0)[0], 1)  # type: ignore[arg-type]
 
     def _taken(self, steps: tuple[tree.Step, ...], at: int) -> tuple[list[Any], int]:
         """The arguments of a call whose parentheses, if there are any, stand at that place."""

@@ -264,7 +264,7 @@ def _matched(value: Any, new: Any) -> tuple[np.ndarray, np.ndarray, Callable[[np
     if is_char(value):
         part = codes(new) if is_char(new) else as_class(new, np.dtype(np.uint16)).astype(np.uint32)
         return codes(value), part, chars, 0
-    part = numbers(new)
+    part, value = numbers(new), numbers(value)
     if part.dtype.kind == "c" and value.dtype.kind == "f":
         value = as_class(value, np.dtype(np.float64)).astype(np.result_type(value.dtype, np.complex64))
     return value, part.astype(value.dtype) if value.dtype.kind == "c" else as_class(part, value.dtype), normal, 0
@@ -287,7 +287,8 @@ def _grown(array: np.ndarray, sizes: Sequence[int], fill: Any) -> np.ndarray:
         result[...] = box.reshape((1,) * len(sizes))
     else:
         result[...] = fill
-    result[tuple(slice(n) for n in array.shape)] = array
+    old: tuple[int, ...] = array.shape
+    result[tuple(slice(n) for n in old)] = array
     return result
 
 

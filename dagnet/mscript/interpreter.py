@@ -78,7 +78,7 @@ class Interpreter(Evaluator):
         self.globals: dict[str, Any] = {}
         self.persistent: dict[int, dict[str, Any]] = {}
         self.output = output
-        self.loaded: list[Path] = []  # the .mat files that were read
+        self.loaded: dict[Path, set[str]] = {}  # the .mat files that were read, and the fields of layers in them
         self.state: dict[str, Any] = {}  # what builtins remember between calls: the last warning, figures, tic
         self._statements: dict[type, Callable[[Any], None]] = {
             tree.Evaluate: self._evaluate,
@@ -91,7 +91,7 @@ class Interpreter(Evaluator):
             tree.Try: self._try,
             tree.Jump: self._jump,
             tree.Declare: self._declare,
-            tree.Unsupported: lambda node: self._unsupported(node, 0) and None,
+            tree.Unsupported: self._stop,
         }
 
     def write(self, written: str) -> None:
@@ -188,6 +188,9 @@ class Interpreter(Evaluator):
                 raise
             except (ValueError, TypeError, LookupError, AttributeError) as error:  # dagnet's own word
                 raise ScriptError(_said(error), self.place(statement.line)) from error
+
+    def _stop(self, node: tree.Unsupported) -> None:
+        self._unsupported(node, 0)
 
     def _evaluate(self, node: tree.Evaluate) -> None:
         found = self.values(node.value, nargout=0)
@@ -417,7 +420,7 @@ class Interpreter(Evaluator):
             name = self.name_of(step)
             found = records(value)
             changed = [{**record, name: new} for record, new in zip(found.ravel(order="F"), values, strict=True)]
-            return structs(changed[0], _boxes(changed, found.shape))
+            return structs(list(changed[0]), _boxes(changed, found.shape))
         if isinstance(step, tree.Field):
             name = self.name_of(step)
             inner = self._only(indexing.field(value, name))

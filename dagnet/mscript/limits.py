@@ -35,7 +35,7 @@ class Budget:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.left = limits.instructions
+        self.left: float = limits.instructions
         self.held = 0
         self._followed: set[int] = set()
 

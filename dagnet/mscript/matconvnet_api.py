@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # What layers of a SimpleNN have whatever their type; the last ones only in old files.
 LAYER_FIELDS = {
-    *("type", "name", "weights", "learningRate", "weightDecay", "precious", "size", "class"),
+    *("type", "name", "weights", "learningRate", "weightDecay", "precious", "opts", "size", "class"),
     *("filters", "biases", "momentum", "filtersLearningRate", "biasesLearningRate"),
     *("filtersWeightDecay", "biasesWeightDecay"),
 }
@@ -36,7 +36,7 @@ LAYER_FIELDS = {
 # ---------------------------------------------------------------- what a script's value is
 
 
-def result(value: Any) -> Any:
+def result(value: Any, run: "Interpreter") -> Any:
     """What a script gives, once it has ended: of a DagNN and of a SimpleNN's struct the network, else the value itself."""
     if isinstance(value, Net):
         net = value.rebuilt()
@@ -50,7 +50,7 @@ def result(value: Any) -> Any:
         own.__dict__.update(net.__dict__)
         return own
     if isinstance(value, dict) and values.is_cell(value.get("layers")):
-        return tidied(kept(value, "net"))
+        return tidied(kept(value, "net"), run)
     return value
 
 
@@ -80,8 +80,12 @@ def kept(value: Any, where: str) -> Any:
     return value
 
 
-def tidied(net: Any) -> SimpleNN:
-    """vl_simplenn_tidy's result. Raises MatlabError for what is no SimpleNN, and for options that no layer of the type has."""
+def tidied(net: Any, run: "Interpreter") -> SimpleNN:
+    """vl_simplenn_tidy's result. Raises MatlabError for what is no SimpleNN, and for options that no layer of the type has.
+
+    Fields that came with a file are no such options.
+    """
+    passive = LAYER_FIELDS.union(*run.loaded.values())
     if not isinstance(net, dict):
         raise MatlabError(f"vl_simplenn_tidy: {described(net)} came; the struct of a SimpleNN is right")
     chain = foreseen("vl_simplenn_tidy", files.tidy, net)
@@ -90,7 +94,7 @@ def tidied(net: Any) -> SimpleNN:
         if kind is None:
             continue
         right = [*kind.properties, *kind.defaults]
-        if wrong := [name for name in layer if name not in LAYER_FIELDS and name not in right]:
+        if wrong := [name for name in layer if name not in passive and name not in right]:
             raise MatlabError(
                 f"net.layers{{{i}}} '{layer['name']}': a layer of type {layer['type']} has no option '{wrong[0]}'; "
                 f"{', '.join(dict.fromkeys(right)) or 'none'} are right"
@@ -113,7 +117,7 @@ def _dagnn(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
 
 @builtin("dagnn.DagNN.fromSimpleNN")
 def _from_simplenn(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
-    chain, options = tidied(kept(args[0], "net")), [plain(value) for value in args[1:]]
+    chain, options = tidied(kept(args[0], "net"), run), [plain(value) for value in args[1:]]
     with warnings.catch_warnings():  # of blocks that are not known the end of the script tells
         warnings.simplefilter("ignore")
         return [Net(foreseen("fromSimpleNN", matconvnet.dagnn.DagNN.fromSimpleNN, chain, *options), run.random)]
@@ -159,7 +163,7 @@ def _argparse(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
 
 @builtin("vl_simplenn_tidy")
 def _tidy(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
-    return [struct_of(tidied(args[0]))]
+    return [struct_of(tidied(args[0], run))]
 
 
 @builtin("vl_simplenn_move")

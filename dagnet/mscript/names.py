@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeGuard
 
 from . import syntax as tree
 
@@ -56,7 +56,7 @@ def block_arguments(part: Any) -> Iterator[tree.Chain]:
                 yield from (arg for arg in call.args[1:2] if is_plain_call(arg))
 
 
-def is_plain_call(node: Any) -> bool:
+def is_plain_call(node: Any) -> TypeGuard[tree.Chain]:
     """Whether it is a name, or a call of one."""
     if not isinstance(node, tree.Chain) or not isinstance(node.base, str):
         return False

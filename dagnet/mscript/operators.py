@@ -363,15 +363,16 @@ def _joined(arrays: list[np.ndarray], axis: int, nothing: np.ndarray) -> np.ndar
         return nothing
     n = max(axis + 1, *(a.ndim for a in arrays))
     padded = [a.reshape(a.shape + (1,) * (n - a.ndim)) for a in arrays]
-    first = padded[0].shape
+    first: tuple[int, ...] = padded[0].shape
     for a in padded[1:]:
-        if any(p != q for k, (p, q) in enumerate(zip(first, a.shape, strict=True)) if k != axis):
+        other: tuple[int, ...] = a.shape
+        if any(p != q for k, (p, q) in enumerate(zip(first, other, strict=True)) if k != axis):
             kind = {0: "vertically", 1: "horizontally"}.get(axis, f"along dimension {axis + 1}")
             raise MatlabError(
                 f"Dimensions of arrays being concatenated {kind} are not consistent: {dims(arrays[0])} and {dims(a)}.",
                 "MATLAB:catenate:dimensionMismatch",
             )
-    size = list(first)
+    size: list[int] = list(first)
     size[axis] = sum(a.shape[axis] for a in padded)
     limits.room(size, padded[0].dtype)
     joined = np.concatenate(padded, axis)

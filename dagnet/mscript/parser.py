@@ -159,7 +159,7 @@ class _Parser:
             branches = tuple((self._condition(c), block(c)) for c in clauses)
             return tree.If(branches, block(_first(node, "else_clause")), line)
         if node.type == "for_statement":
-            target, values = (n for n in _first(node, "iterator").named_children if n.type not in SKIPPED)
+            target, values = next(_operands(c) for c in node.children if c.type == "iterator")
             return tree.For(self._chain(target), self._expression(values), block(node), line)
         if node.type == "while_statement":
             return tree.While(self._condition(node), block(node), line)
@@ -248,9 +248,7 @@ class _Parser:
             arguments = _first(node, "arguments")
             parameters = () if arguments is None else tuple(self._text(n) for n in _operands(arguments))
             body = self._expression(node.child_by_field_name("expression"))
-            return tree.Lambda(
-                tuple("~" if p == "~" else p for p in parameters), body, " ".join(self._text(node).split())
-            )
+            return tree.Lambda(parameters, body, " ".join(self._text(node).split()))
         if node.type == "handle_operator":
             return tree.FunctionRef(self._text(node).lstrip("@").strip(), self._line(node))
         return self._unsupported(node)
@@ -298,8 +296,6 @@ class _Parser:
             (name,) = _operands(node)
             return [tree.Field(self._expression(name))]
         name, steps = self._unrolled(node)
-        if isinstance(name, tree.Chain) or not isinstance(name, str):
-            return [tree.Field(name), *steps]
         return [tree.Field(name), *steps]
 
 

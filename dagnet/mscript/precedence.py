@@ -5,6 +5,8 @@ So -2^2 is -4, 2^-1^2 is 0.25, ~a == b is (~a) == b, -a' is -(a'), 1:n+1 is 1:(n
 Source   MATLAB's documentation, "Operator Precedence"
 """
 
+from typing import Any
+
 from .syntax import Binary, Expression, Postfix, Range, ShortCircuit, Unary
 
 LEVELS = {"||": 1, "&&": 2, "|": 3, "&": 4}
@@ -16,7 +18,7 @@ POWER = 9
 LEVELS |= dict.fromkeys(("^", ".^", "'", ".'"), POWER)
 
 # "operand", "prefix", "binary" or "postfix", and the operand's tree or the operator
-Token = tuple[str, Expression | str]
+Token = tuple[str, Any]
 
 
 class Binder:

@@ -57,13 +57,13 @@ def run(
     if called.name == "":
         if args:
             raise ValueError(f"{path} is a script, which takes no arguments; {len(args)} came")
-        return matconvnet_api.result(_script(interpreter, called))
+        return matconvnet_api.result(_script(interpreter, called), interpreter)
     given = [matconvnet_api.argument(arg, interpreter) for arg in args]
     values = [value for arg in given for value in (to_values(arg) if not isinstance(arg, tuple) else [arg])]
     found = interpreter.run(called, values, nargout)
     if len(found) < nargout:
         raise MatlabError(f"{called.name} gives {len(found)} values, {nargout} are wanted", "MATLAB:unassignedOutputs")
-    results = [matconvnet_api.result(value) for value in found[: max(1, nargout)]]
+    results = [matconvnet_api.result(value, interpreter) for value in found[: max(1, nargout)]]
     return results[0] if nargout == 1 else tuple(results)
 
 
@@ -103,13 +103,13 @@ def execute(
         value = _script(interpreter, file.script)
     else:
         value = next(iter(interpreter.run(file.main, [], 1)), None)
-    network = matconvnet_api.result(value)
+    network = matconvnet_api.result(value, interpreter)
     if not isinstance(network, DagNN | SimpleNN):
         came = "nothing" if value is None else described(value)
         raise MatlabError(
             f"{path}: {call or file.main.name or 'the script'} gave {came}; a DagNN or a SimpleNN is right"
         )
-    return Executed(network, interpreter.loaded, interpreter.random.draws)
+    return Executed(network, list(interpreter.loaded), interpreter.random.draws)
 
 
 def _interpreter(

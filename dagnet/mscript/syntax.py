@@ -5,7 +5,7 @@ is indexed, a call, or both; only a run tells. Every statement and chain knows i
 """
 
 from dataclasses import dataclass, field
-from typing import Union
+from typing import Any, Union
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Brace:
 
 @dataclass(frozen=True)
 class Field:
-    name: Union[str, "Expression"]  # an expression stands in parentheses: s.(name)
+    name: Any  # a text, or the expression of s.(expression)
 
 
 Step = Paren | Brace | Field
@@ -49,7 +49,7 @@ Step = Paren | Brace | Field
 
 @dataclass(frozen=True)
 class Chain:
-    base: Union[str, "Expression"]  # a name, or what stands in parentheses
+    base: Any  # a name, or the expression that stands in parentheses
     steps: tuple[Step, ...]
     line: int
 

@@ -10,8 +10,12 @@ wide = opts.fcWidth ;
 vgg = vl_simplenn_tidy(load(opts.modelPath)) ;
 net = dagnn.DagNN.fromSimpleNN(vgg, 'canonicalNames', true) ;
 
-% fc6 and fc7 start anew, each with dropout; fc8 and the softmax go
-net.removeLayer({'fc6', 'relu6', 'fc7', 'relu7', 'fc8', 'prob'}) ;
+% fc6 and fc7 start anew, each with dropout; fc8 and the softmax go, where the file has them
+for name = {'fc6', 'relu6', 'fc7', 'relu7', 'fc8', 'prob'}
+  if ~isnan(net.getLayerIndex(char(name)))
+    net.removeLayer(char(name)) ;
+  end
+end
 c = channels(net, 'x31') ;
 net.addLayer('fc6', dagnn.Conv('size', [7 7 c wide], 'pad', 3), 'x31', 'fc6', {'fc6f', 'fc6b'}) ;
 setFilters(net, {'fc6f', 'fc6b'}, he([7 7 c wide]), wide, 1) ;

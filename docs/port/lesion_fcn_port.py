@@ -1,7 +1,7 @@
 # ruff: noqa: ANN001, ANN201  # as free of types as MATLAB is
 """lesion_fcn_matlab.m, line beside line, with dagnet."""
 
-from math import prod, sqrt
+from math import isnan, prod, sqrt
 
 from dagnet.models.initial import bilinear_u
 from numpy import float32 as single
@@ -56,8 +56,10 @@ def lesion_fcn(*varargin):
     vgg = vl_simplenn_tidy(load(opts["modelPath"]))
     net = dagnn.DagNN.fromSimpleNN(vgg, "canonicalNames", True)
 
-    # fc6 and fc7 start anew, each with dropout; fc8 and the softmax go
-    net.removeLayer(["fc6", "relu6", "fc7", "relu7", "fc8", "prob"])
+    # fc6 and fc7 start anew, each with dropout; fc8 and the softmax go, where the file has them
+    for name in ["fc6", "relu6", "fc7", "relu7", "fc8", "prob"]:
+        if not isnan(net.getLayerIndex(name)):
+            net.removeLayer(name)
     c = channels(net, "x31")
     net.addLayer("fc6", dagnn.Conv("size", [7, 7, c, wide], "pad", 3), "x31", "fc6", ["fc6f", "fc6b"])
     setFilters(net, ["fc6f", "fc6b"], he([7, 7, c, wide]), wide, 1)

@@ -159,27 +159,26 @@ def reshape(value: Any, *args: Any) -> Any:
     """reshape(x, [2 3]), reshape(x, 2, 3), reshape(x, 2, [])"""
     count = numel(value)
     if len(args) == 1:
-        wanted: list[int | None] = [int(n) for n in numbers(args[0]).ravel(order="F").tolist()]
+        asked: list[int | None] = [int(n) for n in numbers(args[0]).ravel(order="F").tolist()]
     else:
-        wanted = [whole(a, "reshape") if numel(a) else None for a in args]
-    if wanted.count(None) > 1 or len(wanted) < 2:
+        asked = [whole(a, "reshape") if numel(a) else None for a in args]
+    known = prod(n for n in asked if n is not None)
+    if asked.count(None) > 1 or len(asked) < 2:
         raise MatlabError("reshape: sizes, of which one may be [], are right.", "MATLAB:getReshapeDims:unknownDim")
-    if None in wanted:
-        known = prod(n for n in wanted if n is not None)
-        if known == 0 or count % known:
-            raise MatlabError(
-                f"Product of known dimensions, {known}, not divisible into total number of elements, {count}.",
-                "MATLAB:getReshapeDims:notDivisible",
-            )
-        wanted = [count // known if n is None else n for n in wanted]
-    if prod(wanted) != count:  # type: ignore[arg-type]
+    if None in asked and (known == 0 or count % known):
+        raise MatlabError(
+            f"Product of known dimensions, {known}, not divisible into total number of elements, {count}.",
+            "MATLAB:getReshapeDims:notDivisible",
+        )
+    wanted = [count // known if n is None else n for n in asked]
+    if prod(wanted) != count:
         raise MatlabError(
             "Number of elements must not change. Use [] as one of the size inputs to automatically calculate the appropriate "
             f"size for that dimension: {count} elements for {'x'.join(map(str, wanted))}.",
             "MATLAB:getReshapeDims:notSameNumel",
         )
     array, closed = indexing.opened(value)
-    return closed(array.reshape(trimmed(wanted), order="F"))  # type: ignore[arg-type]
+    return closed(array.reshape(trimmed(wanted), order="F"))
 
 
 def _order(value: Any, order: Any, who: str) -> list[int]:
@@ -254,7 +253,7 @@ def logspace(start: Any, stop: Any, count: Any = None) -> Any:
     return 10.0 ** linspace(start, stop, number(50) if count is None else count)
 
 
-def _grid(values: Sequence[Any], order: str) -> list[Any]:
+def _grid(values: Sequence[Any], order: Any) -> list[Any]:
     vectors = [operators.positive(v).ravel(order="F") for v in values]
     limits.room([v.size for v in vectors])
     return [np.array(g) for g in np.meshgrid(*vectors, indexing=order)]

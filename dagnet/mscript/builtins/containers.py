@@ -66,7 +66,7 @@ def struct(*args: Any) -> Any:
         items = list(value.ravel(order="F")) if is_cell(value) else [value]
         columns.append(items * count if len(items) == 1 else items)
     made = [dict(zip(names, parts, strict=True)) for parts in zip(*columns, strict=True)] if count else []
-    return structs(dict.fromkeys(names), cell(made, size))
+    return structs(list(dict.fromkeys(names)), cell(made, size))
 
 
 @pure("fieldnames")

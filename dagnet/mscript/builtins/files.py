@@ -118,7 +118,7 @@ def load(interpreter: "Interpreter", args: list[Any], nargout: int) -> list[Any]
             "MATLAB:load:couldNotReadFile",
         )
     variables = matfile.read(path, wanted or None)
-    interpreter.loaded.append(path)
+    interpreter.loaded[path] = _layer_fields(variables)
     for value in variables.values():
         interpreter.budget.follow(value)
     if nargout:
@@ -126,6 +126,13 @@ def load(interpreter: "Interpreter", args: list[Any], nargout: int) -> list[Any]
     for variable, value in variables.items():
         interpreter.frame[variable] = value
     return []
+
+
+def _layer_fields(variables: dict[str, Any]) -> set[str]:
+    """The names of fields that layers of SimpleNNs in a file have: files hold more than MatConvNet reads, and that may stay."""
+    nets = [variables, *(value for value in variables.values() if isinstance(value, dict))]
+    cells = [net["layers"] for net in nets if is_cell(net.get("layers"))]
+    return {name for cell in cells for layer in cell.flat if isinstance(layer, dict) for name in layer}
 
 
 @builtin("addpath")

@@ -156,7 +156,7 @@ def remainder(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(b == 0, np.nan, np.where(np.isinf(b), a, np.fmod(a, np.where(b == 0, 1, b))))
 
 
-for _name, _of in {
+TWO: dict[str, Callable[..., Any]] = {
     "plus": operator.add,
     "minus": operator.sub,
     "times": operator.mul,
@@ -167,7 +167,8 @@ for _name, _of in {
     "rem": remainder,
     "atan2": np.arctan2,
     "hypot": np.hypot,
-}.items():
+}
+for _name, _of in TWO.items():
     _of_two(_name, _of)
 
 NAMES = {
@@ -205,7 +206,7 @@ def colon(start: Any, step: Any, stop: Any = None) -> Any:
 
 @pure("idivide")
 def idivide(a: Any, b: Any, how: Any = "fix") -> Any:
-    ways = {"fix": np.trunc, "round": half_away, "floor": np.floor, "ceil": np.ceil}
+    ways: dict[str, Callable[..., Any]] = {"fix": np.trunc, "round": half_away, "floor": np.floor, "ceil": np.ceil}
     way = ways[text(how, "idivide")]
     return operators.elementwise(numbers(a), numbers(b), "idivide", lambda x, y: way(x / y))
 

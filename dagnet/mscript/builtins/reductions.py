@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import operators
 from ..failures import MatlabError
-from ..values import is_cell, is_char, is_text, normal, numbers, numel, text, texts, whole
+from ..values import chars, is_cell, is_char, is_text, normal, numbers, numel, text, texts, whole
 from .table import builtin, pure
 
 if TYPE_CHECKING:
@@ -159,11 +159,9 @@ def sort(interpreter: "Interpreter", args: list[Any], nargout: int) -> list[Any]
     down = "descend" in words
     if is_cell(value):
         items = texts(value, "sort")
-        order = sorted(range(len(items)), key=items.__getitem__, reverse=down)
-        if down:
-            order = sorted(range(len(items)), key=lambda i: [-ord(c) for c in items[i]] + [1])
-        found = value.ravel(order="F")[order].reshape(value.shape, order="F")
-        return [found, (np.array(order, float) + 1).reshape(value.shape, order="F")]
+        places = sorted(range(len(items)), key=items.__getitem__, reverse=down)
+        found = value.ravel(order="F")[places].reshape(value.shape, order="F")
+        return [found, (np.array(places, float) + 1).reshape(value.shape, order="F")]
     x = operators.operand(value, "sort")
     axis = axis_of(x, dim, "sort")
     x = spread(x, axis)
@@ -173,12 +171,7 @@ def sort(interpreter: "Interpreter", args: list[Any], nargout: int) -> list[Any]
     else:
         order = np.argsort(x, axis=axis, kind="stable")
     found = np.take_along_axis(x, order, axis)
-    result = normal(found)
-    if is_char(value):
-        from ..values import chars
-
-        result = chars(found)
-    return [result, normal(order + 1.0)]
+    return [chars(found) if is_char(value) else normal(found), normal(order + 1.0)]
 
 
 @builtin("find")

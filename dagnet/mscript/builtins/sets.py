@@ -85,8 +85,8 @@ def ismember(interpreter: "Interpreter", args: list[Any], nargout: int) -> list[
             found = [places.get(t, 0) for t in texts(value, "ismember")]
             where = np.array(found, float).reshape(value.shape, order="F")
             return [where > 0, where]
-        where = places.get(text(value, "ismember"), 0)
-        return [logical(where > 0), number(where)]
+        place = places.get(text(value, "ismember"), 0)
+        return [logical(place > 0), number(place)]
     numbers_in: dict[Any, int] = {}
     for i, key in enumerate(_keys(among, "ismember")):
         numbers_in.setdefault(key, i + 1)
