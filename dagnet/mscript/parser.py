@@ -23,6 +23,7 @@ OPERATIONS = {
     "postfix_operator",
     "range",
 }
+WRAPPER = "_expression"  # around the operand of f(~x)
 DOTTED = ("*", "/", "\\", "^", "'")
 JUMPS = {"break_statement": "break", "continue_statement": "continue", "return_statement": "return"}
 WORDS = {
@@ -220,7 +221,7 @@ class _Parser:
     # expressions
 
     def _expression(self, node: Any) -> tree.Expression:
-        if node.type in OPERATIONS:
+        if node.type in (WRAPPER, *OPERATIONS):
             return Binder(list(self._tokens(node))).bound()
         if node.type in ("identifier", "function_call", "field_expression"):
             return self._chain(node)
@@ -229,8 +230,6 @@ class _Parser:
         if node.type == "string":
             text = self._text(node)
             return tree.Text(text[1:-1].replace(text[0] * 2, text[0]), text[0] == '"')
-        if node.type == "boolean":
-            return tree.Chain(self._text(node), (), self._line(node))
         if node.type == "spread_operator":
             return tree.Colon()
         if node.type == "end_keyword":
@@ -254,6 +253,8 @@ class _Parser:
         return self._unsupported(node)
 
     def _tokens(self, node: Any) -> Iterator[Token]:
+        if node.type == WRAPPER:
+            (node,) = _operands(node)
         if node.type not in OPERATIONS:
             yield "operand", self._expression(node)
             return
