@@ -238,6 +238,14 @@ def test_a_block_that_nobody_knows_is_kept_by_name_with_a_note(run, name):
     assert its.fields["alpha"] == 3 and its.fields["words"][0, 1] == "b"
 
 
+def test_the_parameters_of_a_block_that_nobody_knows_cannot_begin(run):
+    with pytest.warns(UserWarning, match="Theirs"):
+        net = run(START + "net.addLayer('t', Theirs(), 'x', 'y') ; net.initParams() ;")
+    assert net.params["cf"].value.shape == (3, 3, 2, 4)
+    text = START + "net.addLayer('t', Theirs(), 'x', 'y', {'tf'}) ; net.initParams() ;"
+    refused(run, text, "layer 't' is of the class Theirs", "--define Theirs=module:Class")
+
+
 def test_elsewhere_than_in_addlayer_an_unknown_name_is_an_error(run):
     refused(
         run, START + "b = Theirs('alpha', 3) ;", "'Theirs' is neither a variable", "--define Theirs=module:function"

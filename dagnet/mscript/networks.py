@@ -12,6 +12,7 @@ from typing import Any
 from dagnet import matconvnet
 from dagnet.files import fields, matvalues
 from dagnet.graph import LayerRecord, Param, Var
+from dagnet.layers import catalogue
 
 from . import values
 from .blocks import Block, described, foreseen, named, plain, seen
@@ -159,7 +160,17 @@ def _add_layer(self: Net, args: list[Any]) -> list[Any]:
 
 
 def _init_params(self: Net, args: list[Any]) -> list[Any]:
-    foreseen("initParams", self.rebuilt().init_params, self.random.generator())
+    net = self.rebuilt()
+    layers = []
+    for name, record in net.layers.items():
+        if not isinstance(record.block, catalogue.Unknown):
+            layers.append(name)
+        elif record.params:
+            raise MatlabError(
+                f"initParams: layer '{name}' is of the class {record.block.matlab_type}, which is not known here; only that "
+                f"knows how its parameters begin; --define {record.block.matlab_type}=module:Class supplies it"
+            )
+    foreseen("initParams", net.init_params, self.random.generator(), layers)
     for param in self.net.params.values():
         if param.value is not None:
             self.random.noted("initParams", param.value)
