@@ -551,3 +551,18 @@ r = any(~[1 0] & [1 1]);
 r = [~1, ~0];
 x = 1:3; r = x(~[1 0 1]);
 x = {1}; r = {~isempty(x), -1};
+% Fields by computed names, and what follows them
+s.a = [1 2 3]; n = 'a'; r = s.(n)(2);
+s.a = {4, 5}; n = 'a'; r = s.(n){2};
+n = 'a'; s.(n)(3) = 5; r = s;
+n = 'a'; s.(n){2} = 'x'; r = s;
+n = 'a'; s.(n).(upper(n)).c = 1; r = s;
+s.a.b = 5; f = {'a', 'b'}; r = s.(f{1}).(f{2});
+s = struct('a', {1, 2}); n = 'a'; r = [s.(n)];
+s.x = @(t) t + 1; r = s.x(2) * 3;
+x.y = 1:5; r = x.y(end) + x.y(1);
+x.y = 1:5; x.y(end) = []; r = x.y;
+c = {1:3, 4:6}; r = c{2}(end);
+c = {1:3, 4:6}; r = c{end}(c{1}(end));
+x = 1:5; i = 2; r = x(x(i) + 1:end - 1);
+x = 'a'; r = [x; x];

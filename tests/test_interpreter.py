@@ -112,6 +112,19 @@ def test_handles_of_nested_functions_keep_their_variables(tmp_path):
     assert function(tmp_path, text).item() == 2
 
 
+def test_an_anonymous_function_reaches_nested_functions_and_their_variables(tmp_path):
+    text = """
+    function r = f()
+    total = 0;
+    function add(x), total = total + x; end
+    g = @(x) add(x);
+    cellfun(g, {1, 2, 4});
+    r = total;
+    end
+    """
+    assert function(tmp_path, text).item() == 7
+
+
 def test_persistent_and_global_variables_stay(tmp_path):
     text = """
     function r = f()

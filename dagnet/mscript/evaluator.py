@@ -313,13 +313,17 @@ class Evaluator:
     def _frame_around(self, function: tree.Function) -> Frame | None:
         """The frame of the outer function that a nested one shares."""
         frame: Frame | None = self.frame if function.outer else None
-        while frame is not None and frame.function is not function.outer:
-            frame = frame._outer
-        return frame
+        while frame is not None:
+            frame = frame.written_in or frame
+            if frame.function is function.outer:
+                return frame
+            frame = frame.outer
+        return None
 
     def _call_anonymous(self, function: Anonymous, args: list[Any], nargout: int) -> list[Any]:
         parameters = function.node.parameters
         frame = Frame(function.frame.function, nargin=len(args), nargout=nargout)
+        frame.written_in = function.frame
         frame.variables |= function.captured
         self._bind(frame, parameters, args)
         with self.entered(frame):

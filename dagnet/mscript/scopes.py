@@ -10,7 +10,7 @@ class Frame:
     """One call: its variables, how many arguments came and how many outputs are wanted.
 
     Global and persistent names live elsewhere: `links` says where. A nested function's frame shares the outer function's
-    variables, but for its own parameters and outputs.
+    variables, but for its own parameters and outputs. An anonymous function's frame knows the one that it was written in.
     """
 
     def __init__(
@@ -21,7 +21,8 @@ class Frame:
         self.nargout = nargout
         self.variables: dict[str, Any] = {}
         self.links: dict[str, dict[str, Any]] = {}
-        self._outer = outer
+        self.outer = outer
+        self.written_in: Frame | None = None
         self._shared: frozenset[str] = frozenset()
         if outer is not None:
             own = {*function.parameters, *function.outputs}
@@ -30,8 +31,8 @@ class Frame:
     def _home(self, name: str) -> dict[str, Any]:
         if name in self.links:
             return self.links[name]
-        if self._outer is not None and name in self._shared:
-            return self._outer._home(name)
+        if self.outer is not None and name in self._shared:
+            return self.outer._home(name)
         return self.variables
 
     def __contains__(self, name: str) -> bool:

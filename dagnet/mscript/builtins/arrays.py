@@ -137,13 +137,6 @@ pure("isvector")(lambda value: logical(len(shape(value)) == 2 and 1 in shape(val
 pure("isrow")(lambda value: logical(len(shape(value)) == 2 and shape(value)[0] == 1))
 pure("iscolumn")(lambda value: logical(len(shape(value)) == 2 and shape(value)[1] == 1))
 pure("ismatrix")(lambda value: logical(len(shape(value)) == 2))
-pure("rows")(lambda value: number(shape(value)[0]))
-pure("columns")(lambda value: number(shape(value)[1]))
-
-
-@pure("size_equal")
-def size_equal(*values: Any) -> Any:
-    return logical(len({shape(v) for v in values}) < 2)
 
 
 @pure("isequal", "isequaln")

@@ -114,7 +114,6 @@ for _name, _test in {
     "isfloat": lambda v: isinstance(v, np.ndarray) and v.dtype.kind in "fc",
     "isinteger": lambda v: isinstance(v, np.ndarray) and v.dtype.kind in "iu",
     "islogical": lambda v: isinstance(v, np.ndarray) and v.dtype == bool,
-    "isbool": lambda v: isinstance(v, np.ndarray) and v.dtype == bool,
     "ischar": is_char,
     "iscell": is_cell,
     "isstruct": is_struct,

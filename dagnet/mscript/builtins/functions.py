@@ -171,9 +171,3 @@ def clear(interpreter: "Interpreter", args: list[Any], nargout: int) -> list[Any
         else:
             del interpreter.frame[name]
     return []
-
-
-@builtin("nthargout")
-def nthargout(interpreter: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
-    n = int(numbers(args[0]).item())
-    return [interpreter.call(args[1], args[2:], n)[n - 1]]

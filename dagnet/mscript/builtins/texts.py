@@ -112,7 +112,7 @@ def validatestring(value: Any, choices: Any, *where: Any) -> Any:
 # changes
 
 
-def _changing(names: tuple[str, ...], function: Callable[[str], str]) -> None:
+def _changing(name: str, function: Callable[[str], str]) -> None:
     def called(value: Any) -> Any:
         if is_char(value) and not isinstance(value, str):
             return (
@@ -121,17 +121,17 @@ def _changing(names: tuple[str, ...], function: Callable[[str], str]) -> None:
                 else value
             )
         if not is_cell(value) and not is_text(value):
-            raise MatlabError(f"{names[0]}: a text or a cell of texts is right.", "MATLAB:invalidInput")
-        changed = each(value, function, names[0])
+            raise MatlabError(f"{name}: a text or a cell of texts is right.", "MATLAB:invalidInput")
+        changed = each(value, function, name)
         return String(changed) if isinstance(value, String) else changed
 
-    pure(*names)(called)
+    pure(name)(called)
 
 
-_changing(("upper", "toupper"), str.upper)
-_changing(("lower", "tolower"), str.lower)
-_changing(("strtrim",), lambda t: t.strip(BLANKS))
-_changing(("deblank",), lambda t: t.rstrip(BLANKS))
+_changing("upper", str.upper)
+_changing("lower", str.lower)
+_changing("strtrim", lambda t: t.strip(BLANKS))
+_changing("deblank", lambda t: t.rstrip(BLANKS))
 
 
 @pure("strrep")
@@ -249,7 +249,6 @@ def _characters(name: str, function: Callable[[str], bool]) -> None:
 
 _characters("isspace", lambda c: c in " \t\n\v\f\r")
 _characters("isletter", str.isalpha)
-_characters("isdigit", str.isdigit)
 
 
 @pure("isstrprop")
