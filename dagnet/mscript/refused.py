@@ -11,7 +11,6 @@ PROCESS = "it starts processes"
 NETWORK = "it reaches the network"
 WRITE = "it opens, writes or removes files"
 OUTSIDE = "it calls code outside of MATLAB"
-TRAINING = "it trains a network, and here one is defined; --call names the function that defines it"
 
 REASONS: dict[str, str] = {}
 REASONS |= dict.fromkeys(("eval", "evalc", "evalin", "assignin", "inline"), TEXT)
@@ -46,7 +45,6 @@ REASONS["cd"] = "it changes where files are looked for"
 REASONS |= dict.fromkeys(
     ("mex", "loadlibrary", "calllib", "java", "javaMethod", "javaObject", "py", "actxserver"), OUTSIDE
 )
-REASONS |= dict.fromkeys(("cnn_train", "cnn_train_dag"), TRAINING)
 DOWNLOADS = {"urlwrite", "websave", "gunzip", "unzip", "untar", "urlread", "webread"}
 PRESENCE = {"exist", "isfile", "isfolder", "isdir"}
 

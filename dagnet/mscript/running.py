@@ -1,7 +1,8 @@
 """run(): a function or script of a .m file, called from Python; execute(): for the network that it defines."""
 
 import os
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -45,7 +46,8 @@ def run(
     seed      of the script's random numbers
     output    where the script prints; None is standard output
 
-    Warns where a block is of a type that nobody registered, and is kept by its name.
+    Warns where a block is of a type that nobody registered, and is kept by its name; and where the script would train its
+    network (cnn_train, cnn_train_dag): there it ends, and gives the network.
     Raises ScriptError (MatlabError, NotSupported, Refused, LimitReached, NotMatlab), with the file, the line and its text.
     """
     interpreter = _interpreter(path, define, weights, seed, limits, output)
@@ -54,13 +56,11 @@ def run(
         known = ", ".join(file.functions) or "none"
         raise NotSupported(f"{path} has no function {function!r}; it has {known}", function)
     called = file.main if function is None else file.functions[function]
-    if called.name == "":
-        if args:
-            raise ValueError(f"{path} is a script, which takes no arguments; {len(args)} came")
-        return matconvnet_api.result(_script(interpreter, called), interpreter)
+    if called.name == "" and args:
+        raise ValueError(f"{path} is a script, which takes no arguments; {len(args)} came")
     given = [matconvnet_api.argument(arg, interpreter) for arg in args]
     values = [value for arg in given for value in (to_values(arg) if not isinstance(arg, tuple) else [arg])]
-    found = interpreter.run(called, values, nargout)
+    found = _outcome(interpreter, called, values, nargout)
     if len(found) < nargout:
         raise MatlabError(f"{called.name} gives {len(found)} values, {nargout} are wanted", "MATLAB:unassignedOutputs")
     results = [matconvnet_api.result(value, interpreter) for value in found[: max(1, nargout)]]
@@ -98,11 +98,10 @@ def execute(
         if asked.script is None or len(asked.script.body) != 1 or asked.functions:
             raise NotSupported(f"{CALL}: it is {call!r}; one call, such as \"f(64, 'name', 1)\", is right")
         asked.functions.update(file.functions)
-        value = interpreter.run_script(asked.script)["net"]
-    elif file.script is not None:
-        value = _script(interpreter, file.script)
+        found = _outcome(interpreter, asked.script)
     else:
-        value = next(iter(interpreter.run(file.main, [], 1)), None)
+        found = _outcome(interpreter, file.main)
+    value = next(iter(found), None)
     network = matconvnet_api.result(value, interpreter)
     if not isinstance(network, DagNN | SimpleNN):
         came = "nothing" if value is None else described(value)
@@ -129,6 +128,15 @@ def _interpreter(
     return made
 
 
-def _script(interpreter: Interpreter, script: syntax.Function) -> Any:
-    variables = interpreter.run_script(script)
-    return variables.get("net", variables)
+def _outcome(
+    interpreter: Interpreter, called: syntax.Function, args: Sequence[Any] = (), nargout: int = 1
+) -> list[Any]:
+    """What a function returns; of a script its `net`, or all variables; the network where it would be trained."""
+    try:
+        if called.name:
+            return interpreter.run(called, list(args), nargout)
+        variables = interpreter.run_script(called)
+        return [variables.get("net", variables)]
+    except matconvnet_api.Trains as stop:
+        warnings.warn(str(stop), stacklevel=3)
+        return [stop.network]
