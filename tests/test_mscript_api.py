@@ -93,6 +93,15 @@ def test_a_layers_block_can_be_replaced(run):
     assert net.layers["c"].block.size == [1, 1, 2, 4] and not net.layers["c"].block.has_bias
 
 
+def test_layers_of_the_struct_array_can_be_reordered_renamed_and_share_a_block(run):
+    text = START + "net.addLayer('r', dagnn.ReLU(), 'x', 'y') ;\n"
+    net = run(text + "net.layers = net.layers([2 1]) ; net.layers(1).name = 'relu' ;")
+    assert list(net.layers) == ["relu", "c"] and net.execution_order == ["c", "relu"]
+    net = run(text + "net.addLayer('s', dagnn.Sigmoid(), 'y', 'z') ; net.layers(3).block = net.layers(2).block ;")
+    assert [catalogue.name_of(r.block) for r in net.layers.values()] == ["dagnn.Conv", "dagnn.ReLU", "dagnn.ReLU"]
+    assert net.layers["s"].inputs == ["y"]
+
+
 def test_inputs_edited_by_hand_reorder_the_net(run):
     lines = "net.addLayer('r', dagnn.ReLU(), 'input', 'y') ; net.layers(1).inputs{1} = 'y' ;"
     for last in ("", " net.rebuild() ;"):

@@ -14,7 +14,7 @@ import pytest
 from dagnet import DagNN, mscript
 from dagnet.files import fields, matvalues, netfile, writable
 from dagnet.layers import block, catalogue, conv
-from dagnet.mscript import origins, pythontext, topython
+from dagnet.mscript import origins, pythontext, topython, values
 from dagnet.mscript.draws import FEWEST, Draw
 from dagnet.simplenn import SimpleNN
 from tests import little
@@ -72,7 +72,7 @@ def assert_same_settings(one, other):
     """The same layers, order, options, names, multipliers, meta; parameters of the same sizes and deviations."""
     assert type(one) is type(other)
     structs = [netfile.to_struct(net) for net in (one, other)]
-    for a, b in zip(*([s.pop("params", None) for s in structs]), strict=True) if "params" in structs[0] else ():
+    for a, b in zip(*[matvalues.structs(s.pop("params", values.empty())) for s in structs], strict=True):
         assert_same_value(a.pop("value"), b.pop("value"), a["name"])
         assert writable.same(a, b), a["name"]
     if isinstance(one, SimpleNN):
@@ -270,3 +270,13 @@ def test_one_changed_value_of_many_shows():
 def test_a_name_must_be_pythons():
     with pytest.raises(ValueError, match="'my-net' cannot be a function's name"):
         topython.source(DagNN(), "my-net", "net.m")
+    with pytest.raises(ValueError, match="'np' is what the module imports"):
+        topython.source(DagNN(), "np", "net.m")
+
+
+def test_a_function_may_be_called_as_a_layers_module_is():
+    net = DagNN()
+    net.add_layer("c", conv.Conv([3, 3, 2, 2], has_bias=False), "x", "y", "f")
+    space = {}
+    exec(topython.source(net, "conv", "net.m"), space)
+    assert_same_settings(net, space["conv"]())

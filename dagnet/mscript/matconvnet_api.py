@@ -177,13 +177,14 @@ def _move(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
 def _display(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
     """Prints the table; or returns info, whose dataSize (4xL+1) and receptive fields scripts look at, and the table."""
     options = named("vl_simplenn_display", values.cell(args[1:])) if args[1:] else {}
-    chosen = {name.lower(): plain(value) for name, value in options.items()}
+    chosen = {name.lower(): value for name, value in options.items()}
     net = foreseen("vl_simplenn_display", lambda: SimpleNN(_layers(args[0]), args[0].get("meta", {}) or {}))
-    size = chosen.get("inputsize", _input_size(net.meta))
-    info = _info(net, size, chosen.get("batchsize", 1))
+    size = matconvnet.calling.numbers(chosen["inputsize"]) if "inputsize" in chosen else _input_size(net.meta)
+    info = _info(net, size, plain(chosen.get("batchsize", values.number(1))))
     if nargout == 1:
         return [info]
-    keywords = {"format": chosen.get("format", "ascii"), "max_num_columns": chosen.get("maxnumcolumns", 18)}
+    known = {"format": "format", "maxnumcolumns": "max_num_columns"}
+    keywords = {ours: plain(chosen[name]) for name, ours in known.items() if name in chosen}
     text = foreseen("vl_simplenn_display", summary.display, net, input_size=size and size[:3], **keywords)
     if nargout == 0:
         run.write(f"{text}\n")

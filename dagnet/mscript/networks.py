@@ -7,6 +7,7 @@ Source    MatConvNet manual, 3.2; matlab/+dagnn/@DagNN of 1.0-beta25
 """
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 from dagnet import matconvnet
@@ -70,7 +71,7 @@ class Net(Handle):
             raise MatlabError(f"a DagNN has no property '{name}' that can be set")
 
     def _layer(self, record: LayerRecord) -> dict[str, Any]:
-        places = {"inputs": self.net.vars, "outputs": self.net.vars, "params": self.net.params}
+        places: dict[str, Any] = {"inputs": self.net.vars, "outputs": self.net.vars, "params": self.net.params}
         names = {what: getattr(record, what) for what in places}
         indexes = {f"{what[:-1]}Indexes": values.row(table.index(names[what])) for what, table in places.items()}
         cells = {what: values.cell(found, None if found else (0, 0)) for what, found in names.items()}
@@ -80,7 +81,7 @@ class Net(Handle):
     def _set_layers(self, given: list[dict[str, Any]]) -> None:
         graph = self.net._graph
         by_block = {id(record.block): record for record in graph.layers.values()}
-        made: dict[str, LayerRecord] = {}
+        made: dict[str, tuple[LayerRecord, dict[str, Any]]] = {}
         for i, new in enumerate(given, 1):
             where = f"net.layers({i})"
             if not isinstance(new.get("block"), Block):
@@ -88,16 +89,16 @@ class Net(Handle):
                     f"{where}.block is {described(new.get('block'))}; a block such as dagnn.ReLU() is right"
                 )
             name, its_block = values.text(new["name"], f"{where}.name"), new["block"].block
-            record = by_block.get(id(its_block)) or graph.layers.get(name)
+            record = dict.get(graph.layers, name) or by_block.get(id(its_block))
             names = {what: values.texts(new[what], f"{where}.{what}") for what in ("inputs", "outputs", "params")}
             _only(where, new, _LAYER, self._layer(record) if record else {}, ("name", "block", *names))
             if name in made:
                 raise MatlabError(f"{where}: the net has a layer of the name '{name}' already")
-            made[name] = record or LayerRecord(name, its_block, [], [], [])
-            for what, value in {"name": name, "block": its_block, **names}.items():
-                setattr(made[name], what, value)
+            record = record or LayerRecord(name, its_block, [], [], [])
+            made[name] = record, {"name": name, "block": its_block, **names}
         graph.layers.clear()
-        graph.layers.update(made)
+        for name, (record, changes) in made.items():
+            graph.layers[name] = replace(record, **changes)
 
     def _set_vars(self, given: list[dict[str, Any]]) -> None:
         for i, (var, new) in enumerate(self._pairs("vars", given), 1):
@@ -120,7 +121,7 @@ class Net(Handle):
 
     def _pairs(self, kind: str, given: list[dict[str, Any]]) -> list[tuple[Any, dict[str, Any]]]:
         """The net's vars or params beside what is assigned to them, which has the same names."""
-        table = {"vars": self.net.vars, "params": self.net.params}[kind]
+        table: Any = {"vars": self.net.vars, "params": self.net.params}[kind]
         names = [values.text(new["name"], f"net.{kind}.name") for new in given]
         if names != list(table):
             raise MatlabError(
@@ -184,7 +185,7 @@ def _rebuild(self: Net, args: list[Any]) -> list[Any]:
 
 def _get(self: Net, kind: str, args: list[Any]) -> list[Any]:
     """getLayer, getVar, getParam: the structs at indices or of names."""
-    table = {"layers": self.net.layers, "vars": self.net.vars, "params": self.net.params}[kind]
+    table: Any = {"layers": self.net.layers, "vars": self.net.vars, "params": self.net.params}[kind]
     asked = plain(args[0])
     found = []
     for one in asked if isinstance(asked, list) else [asked]:

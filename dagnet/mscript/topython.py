@@ -3,10 +3,12 @@
 Values that a script drew at random are drawn anew, of the same distribution; those of a file come from the file again.
 """
 
+import copy
 import keyword
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,8 @@ from . import origins
 from .draws import Draw
 from .pythontext import WIDTH, Group, Text, Writer, call, laid_out, listed, quoted
 
+# What the module itself calls so.
+TAKEN = {"DagNN", "PathLike", "SimpleNN", "catalogue", "initial", "matvalues", "netfile", "np"}
 IMPORTS = {DagNN: "from dagnet import DagNN", SimpleNN: "from dagnet.simplenn import SimpleNN"}
 
 
@@ -38,13 +42,16 @@ def source(
     """
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"{name!r} cannot be a function's name in Python")
-    writing = _Writing(net, loaded, draws)
+    if name in TAKEN:
+        raise ValueError(f"{name!r} is what the module imports; another name is right")
+    writing = _Writing(net, name, loaded, draws)
     body = writing.dagnn(net) if isinstance(net, DagNN) else writing.simplenn(net)
-    return writing.module(name, script, body)
+    return writing.module(script, body)
 
 
 class _Writing:
-    def __init__(self, net: DagNN | SimpleNN, loaded: DagNN | None, draws: Sequence[Draw]) -> None:
+    def __init__(self, net: DagNN | SimpleNN, name: str, loaded: DagNN | None, draws: Sequence[Draw]) -> None:
+        self.name = name
         self.kind = DagNN if isinstance(net, DagNN) else SimpleNN
         self.writer = Writer()
         known = {} if loaded is None else {n: p.value for n, p in loaded.params.items() if p.value is not None}
@@ -54,7 +61,7 @@ class _Writing:
 
     # -- the module
 
-    def module(self, name: str, script: str, body: list[str]) -> str:
+    def module(self, script: str, body: list[str]) -> str:
         takes_file, random = self.origins.uses_file, self.origins.uses_rng
         arguments = [*(["path: str | PathLike[str]"] if takes_file else []), *(["seed: int = 0"] if random else [])]
         says = [f'    """The network of {script}, as `dagnet convert --to python` wrote it.', ""]
@@ -64,7 +71,7 @@ class _Writing:
         start = ["    rng = np.random.default_rng(seed)"] if random else []
         start += ["    file = netfile.load(path)"] if takes_file else []
         heading = laid_out(
-            "def ", Group(f"{name}(", [("", a) for a in arguments], f") -> {self.kind.__name__}:"), indent=0
+            "def ", Group(f"{self.name}(", [("", a) for a in arguments], f") -> {self.kind.__name__}:"), indent=0
         )
         lines = [*self._imports(takes_file, random), "", "", *heading, *docstring, *start, *body]
         return "\n".join(lines) + "\n"
@@ -104,7 +111,7 @@ class _Writing:
             return call("catalogue.Unknown", quoted(its.matlab_type), self.writer.value(its.fields, exact=True))
         home, cls = type(its).__module__, type(its).__name__
         module = home.rpartition(".")[2]
-        alias = f"{module}_" if module in ("sum",) else module
+        alias = f"{module}_" if module in ("sum", "net", "rng", "file", "layers", "names", self.name) else module
         place = home.rpartition(".")[0]
         imported = module if alias == module else f"{module} as {alias}"
         self.modules[alias] = f"from {place} import {imported}" if place else f"import {module}"
@@ -112,7 +119,7 @@ class _Writing:
         for f in fields(its):  # type: ignore[arg-type]  # every block is a dataclass
             value = getattr(its, f.name)
             default = f.default if f.default_factory is MISSING else f.default_factory()
-            if f.init and (default is MISSING or value != default):
+            if f.init and (default is MISSING or np.any(value != default)):
                 keywords[f.name] = self.writer.value(value)
         first = [keywords.pop("size")] if next(iter(keywords), "") == "size" else []
         return call(f"{alias}.{cls}", *first, **keywords)
@@ -131,7 +138,7 @@ class _Writing:
         lines = self._values(net)
         fresh = DagNN()
         for record in net.layers.values():
-            fresh.add_layer(record.name, record.block, record.inputs, record.outputs, record.params)
+            fresh.add_layer(record.name, copy.copy(record.block), record.inputs, record.outputs, record.params)
         for what in ("learning_rate", "weight_decay", "train_method"):
             changed: dict[Any, list[str]] = {}
             for name, param in net.params.items():
@@ -144,10 +151,8 @@ class _Writing:
 
     def _values(self, net: DagNN) -> list[str]:
         left = {name: param.value for name, param in net.params.items() if param.value is not None}
-        lines, taken = [], []
-        for name, value in left.items():
-            if self.origins.in_file(name, value) == name:
-                taken.append(name)
+        lines: list[str] = []
+        taken = [name for name, value in left.items() if self.origins.in_file(name, value) == name]
         fresh = [
             record
             for record in net.layers.values()
@@ -157,9 +162,9 @@ class _Writing:
         ]
         if fresh:
             everything = {n for r in fresh for n in r.params} == set(net.params)
-            names = [] if everything else [listed([quoted(record.name) for record in fresh])]
+            only: list[Text] = [] if everything else [listed([quoted(record.name) for record in fresh])]
             self.origins.uses_rng = True
-            lines += self._statement("net.init_params", ["rng", *names])
+            lines += self._statement("net.init_params", ["rng", *only])
             taken += [name for record in fresh for name in record.params]
         of_file = [name for name in taken if not any(name in record.params for record in fresh)]
         self.origins.uses_file |= bool(of_file)
@@ -217,10 +222,8 @@ class _Writing:
         lines = []
         for name, value in meta.items():
             self.writer.where = f"meta.{name}"
-            place = f"{target}[{quoted(name)}] = "
-            lines += self._hoisted(
-                lambda place=place, name=name, value=value: laid_out(place, self._setting(name, value))
-            )
+            text = self._setting(name, value)
+            lines += self._hoisted(partial(laid_out, f"{target}[{quoted(name)}] = ", text))
         return lines
 
     def _setting(self, name: str, value: Any) -> Text:
