@@ -1,21 +1,22 @@
-"""Expressions: what they are worth, and what calls do.
+"""Expressions: what they are worth.
 
 Most expressions have one value; c{:}, s.f of a struct array, and calls give lists of them, which arguments and brackets take in
 whole (comma-separated lists).
 """
 
+import re
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from . import blocks, indexing, library, limits, names, operators, refused
+from . import blocks, indexing, library, names, operators, refused
 from . import syntax as tree
 from .builtins import table
-from .failures import LimitReached, MatlabError, NotSupported, Place, Refused, ScriptError
+from .calling import Caller
+from .failures import MatlabError, NotSupported, Place, Refused, ScriptError
 from .handle import Handle
-from .scopes import Frame
 from .values import (
     COLON,
     Anonymous,
@@ -33,16 +34,11 @@ from .values import (
 )
 
 
-class Evaluator:
+class Evaluator(Caller):
     """Evaluates expressions in the frame of the call that is running. The interpreter is built on it."""
 
-    library: library.Library
-    budget: limits.Budget
-
     def __init__(self) -> None:
-        self.frame: Frame
-        self.depth = 0
-        self._ends: list[tuple[Any, int, int]] = []  # what `end` counts: the indexed value, which index, of how many
+        super().__init__()
         self._captured: dict[int, set[str]] = {}
         self._kinds: dict[type, Callable[[Any, int], list[Any]]] = {
             tree.Number: lambda node, _: [_number(node.text)],
@@ -63,7 +59,6 @@ class Evaluator:
         }
 
     def values(self, node: tree.Expression, nargout: int = 1) -> list[Any]:
-        """All the values of an expression; nargout is what a call in it is asked for."""
         return self._kinds[type(node)](node, nargout)
 
     def one(self, node: tree.Expression) -> Any:
@@ -138,9 +133,9 @@ class Evaluator:
         raise NotSupported(f"{node.what} is not known here", place=self.place(node.line))
 
     def _end(self) -> Any:
-        if not self._ends:
+        if not self.ends:
             raise MatlabError("end stands for no index here.")
-        value, position, count = self._ends[-1]
+        value, position, count = self.ends[-1]
         sizes = (0, 0) if value is None else shape(value)
         if count == 1:
             return number(prod(sizes))
@@ -156,11 +151,11 @@ class Evaluator:
             return [":" if v is COLON else v for arg in args for v in self.values(arg)]
         found = []
         for k, arg in enumerate(args):
-            self._ends.append((of, k, len(args)))
+            self.ends.append((of, k, len(args)))
             try:
                 found += self.values(arg)
             finally:
-                self._ends.pop()
+                self.ends.pop()
         return found
 
     def place(self, line: int) -> Place:
@@ -270,111 +265,11 @@ class Evaluator:
             given = self.arguments(args, indexed=False) if name in refused.DOWNLOADS else []
             raise Refused(refused.message(name, [text(v, name) for v in given if is_text(v)])) from None
 
-    # calls
-
-    def handle_of(self, name: str) -> FunctionHandle:
-        """@name, in the scope of the function that is running."""
-        found = self.library.find(name, self.frame.function)
-        own = found if isinstance(found, tree.Function) else None
-        return FunctionHandle(name, own, self._frame_around(own) if own and own.outer else None)
-
-    def call_named(self, name: str, args: list[Any], nargout: int = 1) -> list[Any]:
-        """The outputs of the function of that name; an object's own methods come first.
-
-        Raises NotSupported for a name that is not known, Refused for one that is refused.
-        """
-        owner = next((a for a in args if isinstance(a, Handle) and name in a.methods()), None)
-        if owner is not None and not isinstance(self.library.find(name, self.frame.function), tree.Function):
-            return owner.call(name, [a for a in args if a is not owner], nargout)[: max(1, nargout)]
-        found = self.library.find(name, self.frame.function)
-        if found is None:
-            if name in names.made(self.frame.function):
-                raise MatlabError(f"Unrecognized function or variable '{name}'.", "MATLAB:UndefinedFunction")
-            raise library.unknown(name)
-        if isinstance(found, tree.Function):
-            return self.call_function(found, args, nargout, self._frame_around(found))
-        if name in self.library.defined:
-            return library.to_values(found(*args))[: max(1, nargout)]
-        outputs = found(self, args, nargout)[: max(1, nargout)]  # type: ignore[call-arg, arg-type]
-        for output in outputs:
-            self.budget.follow(output)
-        return outputs
-
-    def call(self, function: Any, args: list[Any], nargout: int = 1) -> list[Any]:
-        """The outputs of a handle, an anonymous function, or of the function of that name."""
-        if isinstance(function, Anonymous):
-            return self._call_anonymous(function, args, nargout)
-        if isinstance(function, FunctionHandle):
-            if function.function is not None:
-                return self.call_function(function.function, args, nargout, function.frame)
-            return self.call_named(function.name, args, nargout)
-        return self.call_named(text(function, "a function"), args, nargout)
-
-    def _frame_around(self, function: tree.Function) -> Frame | None:
-        """The frame of the outer function that a nested one shares."""
-        frame: Frame | None = self.frame if function.outer else None
-        while frame is not None:
-            frame = frame.written_in or frame
-            if frame.function is function.outer:
-                return frame
-            frame = frame.outer
-        return None
-
-    def _call_anonymous(self, function: Anonymous, args: list[Any], nargout: int) -> list[Any]:
-        parameters = function.node.parameters
-        frame = Frame(function.frame.function, nargin=len(args), nargout=nargout)
-        frame.written_in = function.frame
-        frame.variables |= function.captured
-        self._bind(frame, parameters, args)
-        with self.entered(frame):
-            return self.values(function.node.body, nargout)
-
-    def call_function(self, function: tree.Function, args: list[Any], nargout: int, around: Frame | None) -> list[Any]:
-        raise NotImplementedError
-
-    def _bind(self, frame: Frame, parameters: Sequence[str], args: list[Any]) -> None:
-        rest = bool(parameters) and parameters[-1] == "varargin"
-        fixed = parameters[:-1] if rest else parameters
-        if len(args) > len(fixed) and not rest:
-            raise MatlabError(
-                f"Too many input arguments: {len(args)} came, {len(fixed)} at most are right.", "MATLAB:TooManyInputs"
-            )
-        for name, value in zip(fixed, args, strict=False):
-            if name != "~":
-                frame.variables[name] = value
-        if rest:
-            left = args[len(fixed) :]
-            frame.variables["varargin"] = cell(left, (1, len(left)) if left else (0, 0))
-
-    def entered(self, frame: Frame) -> "_Entered":
-        """While inside, that frame is the running one. Raises LimitReached for too deep a recursion."""
-        return _Entered(self, frame)
-
-
-class _Entered:
-    def __init__(self, evaluator: Evaluator, frame: Frame) -> None:
-        self._evaluator = evaluator
-        self._frame = frame
-
-    def __enter__(self) -> None:
-        evaluator = self._evaluator
-        limit = evaluator.budget.limits.recursion
-        if evaluator.depth >= limit:
-            raise LimitReached(f"calls within calls are deeper than {limit}; Limits(recursion=...) allows more")
-        self._before = getattr(evaluator, "frame", None), evaluator._ends
-        evaluator.depth += 1
-        evaluator.frame, evaluator._ends = self._frame, []
-
-    def __exit__(self, *_: object) -> None:
-        self._evaluator.depth -= 1
-        self._evaluator.frame, self._evaluator._ends = self._before  # type: ignore[assignment]
-
 
 def _number(text: str) -> np.ndarray:
     lower = text.lower()
     if lower[:2] in ("0x", "0b"):
-        digits = lower.rstrip("su8163240")
-        if digits != lower and lower[len(digits) :][:1] in "su":
+        if re.search(r"[su]\d+$", lower):
             raise NotSupported(f"the number {text} with a class in its name is not known here")
         value = int(lower, 0)
         kind = next(t for t in (np.uint8, np.uint16, np.uint32, np.uint64) if value <= np.iinfo(t).max)

@@ -161,14 +161,18 @@ def field(value: Any, name: str) -> list[Any]:
     return [record[name] for record in records(value).ravel(order="F")]
 
 
+def extents(value: Any, count: int) -> list[int]:
+    """The sizes that `count` indices count through, of None those of []: the last one takes all that are left."""
+    sizes = (0, 0) if value is None else shape(value)
+    found = [*sizes[: count - 1], prod(sizes[count - 1 :])] if count else []
+    return found + [1] * (count - len(found))
+
+
 def has(value: Any, indices: Sequence[Index]) -> bool:
     """Whether value(indices) is there, so that it can be read."""
     if value is None:
         return False
-    sizes = shape(value)
-    extents = [prod(sizes)] if len(indices) == 1 else [*sizes[: len(indices) - 1], prod(sizes[len(indices) - 1 :])]
-    extents += [1] * (len(indices) - len(extents))
-    for index, extent in zip(indices, extents, strict=True):
+    for index, extent in zip(indices, extents(value, len(indices)), strict=True):
         where = positions(index, extent)
         if where.size and where.max() >= extent:
             return False

@@ -12,9 +12,9 @@ from dagnet.files.matvalues import StructArray
 
 from . import indexing, refused
 from . import syntax as tree
+from .assigning import Assigner
 from .builtins import randoms
 from .builtins.errors import MException
-from .evaluator import Evaluator
 from .failures import LimitReached, MatlabError, Refused, ScriptError
 from .handle import Handle
 from .library import Library
@@ -22,20 +22,15 @@ from .limits import Budget, Limits, within
 from .printing import shown
 from .scopes import Frame
 from .values import (
-    class_of,
     elements,
     empty,
-    fields_of,
     is_cell,
     is_char,
     is_number_like,
-    is_struct,
     is_text,
     numbers,
     numel,
-    records,
     shape,
-    structs,
     text,
     truth,
 )
@@ -50,7 +45,7 @@ class _Jump(Exception):
         self.kind = kind
 
 
-class Interpreter(Evaluator):
+class Interpreter(Assigner):
     """One run of a script.
 
     define   name: a Python function or "module:function", for what the script calls and dagnet does not know
@@ -138,7 +133,7 @@ class Interpreter(Evaluator):
         frame = Frame(function, around, nargin=len(args), nargout=nargout)
         if function.outer is not None and around is None:
             raise MatlabError(f"The nested function {function.name} is called where its outer function does not run.")
-        self._bind(frame, function.parameters, args)
+        self.bind(frame, function.parameters, args)
         if function.name == "":  # a script that another file calls has its caller's variables
             frame.variables = self.frame.variables
         with self.entered(frame):
@@ -206,7 +201,7 @@ class Interpreter(Evaluator):
         if not node.several:
             (target,) = node.targets
             assert target is not None
-            self.frame[self._variable(target)] = self._changed(self._old(target), target.steps, self.one(node.value))
+            self.frame[self._variable(target)] = self.changed(self._old(target), target.steps, self.one(node.value))
         else:
             self._assign_several(node)
         if node.shown:
@@ -215,7 +210,7 @@ class Interpreter(Evaluator):
                     self.write(shown(str(target.base), self.frame[str(target.base)]))
 
     def _assign_several(self, node: tree.Assign) -> None:
-        counts = [1 if t is None else self._count(self._old(t), t.steps) for t in node.targets]
+        counts = [1 if t is None else self.count_of(self._old(t), t.steps) for t in node.targets]
         wanted = sum(counts)
         found = self.values(node.value, nargout=wanted)
         needed = max((sum(counts[: i + 1]) for i, t in enumerate(node.targets) if t is not None), default=0)
@@ -229,7 +224,7 @@ class Interpreter(Evaluator):
             if target is None:
                 continue
             old = self._old(target)
-            new = self._changed(old, target.steps, values[0]) if count == 1 else self._spread(old, target.steps, values)
+            new = self.changed(old, target.steps, values[0]) if count == 1 else self.spread(old, target.steps, values)
             self.frame[self._variable(target)] = new
 
     def _old(self, target: tree.Chain) -> Any:
@@ -240,7 +235,7 @@ class Interpreter(Evaluator):
         return target.base
 
     def _delete(self, node: tree.Delete) -> None:
-        self.frame[self._variable(node.target)] = self._without(self._old(node.target), node.target.steps)
+        self.frame[self._variable(node.target)] = self.without(self._old(node.target), node.target.steps)
         if node.shown:
             self.write(shown(str(node.target.base), self.frame[str(node.target.base)]))
 
@@ -269,7 +264,7 @@ class Interpreter(Evaluator):
         values = self.one(node.values)
         for value in _columns(values):
             self.budget.spend()
-            self.frame[self._variable(node.target)] = self._changed(self._old(node.target), node.target.steps, value)
+            self.frame[self._variable(node.target)] = self.changed(self._old(node.target), node.target.steps, value)
             if self._stopped(node.body):
                 return
 
@@ -319,148 +314,6 @@ class Interpreter(Evaluator):
             self.frame.links[name] = home
             home.setdefault(name, empty())
 
-    # assignment into variables: x(end+1).a.b{3} = v
-
-    def _changed(self, value: Any, steps: tuple[tree.Step, ...], new: Any) -> Any:
-        """value after value<steps> = new; None is what is not there yet."""
-        if not steps:
-            self.budget.follow(new)
-            return new
-        step, rest = steps[0], steps[1:]
-        if isinstance(value, Handle):
-            return self._changed_handle(value, step, rest, new)
-        if isinstance(step, tree.Field):
-            name = self.name_of(step)
-            inner = None
-            if rest and is_struct(value) and name in fields_of(value):
-                inner = self._only(indexing.field(value, name))
-            return indexing.with_field(value, name, self._changed(inner, rest, new))
-        args = self.arguments(step.args, value)
-        if isinstance(step, tree.Brace):
-            inner = None
-            if rest and is_cell(value) and indexing.has(value, args):
-                inner = self._only(indexing.contents(value, args))
-            changed = indexing.with_contents(value, args, self._changed(inner, rest, new))
-        elif not rest:
-            changed = indexing.assigned(value, args, new)
-        else:
-            changed = self._changed_element(value, args, rest, new)
-        self.budget.follow(changed)
-        return changed
-
-    def _changed_element(self, value: Any, args: list[Any], rest: tuple[tree.Step, ...], new: Any) -> Any:
-        """value after value(args)<rest> = new, where rest goes on with a field."""
-        if isinstance(rest[0], tree.Paren) or (isinstance(rest[0], tree.Brace) and not is_cell(value)):
-            raise MatlabError("()-indexing must appear last in an index expression.", "MATLAB:badsubscript")
-        inner = None
-        if indexing.has(value, args):
-            inner = indexing.read(value, args)
-            if is_struct(inner) and numel(inner) != 1:
-                raise MatlabError("Scalar structure required for this assignment.", "MATLAB:scalarStructRequired")
-        elif is_struct(value):
-            inner = {name: empty() for name in fields_of(value)}
-        element = self._changed(inner, rest, new)
-        if is_struct(value) and is_struct(element):
-            value = _with_fields(value, fields_of(element))
-        return indexing.assigned(value, args, element)
-
-    def _changed_handle(self, value: Handle, step: tree.Step, rest: tuple[tree.Step, ...], new: Any) -> Handle:
-        if isinstance(step, tree.Field):
-            name = self.name_of(step)
-            value.set(name, self._changed(value.get(name), rest, new) if rest else new)
-        elif isinstance(step, tree.Paren) and not rest:
-            value.assign_index(self.arguments(step.args, value), new)
-        elif isinstance(step, tree.Paren):
-            inner = value.index(self.arguments(step.args, value))
-            changed = self._changed(inner, rest, new)
-            if changed is not inner:
-                value.assign_index(self.arguments(step.args, value), changed)
-        else:
-            raise MatlabError(f"Brace indexing is not supported for variables of this type ({class_of(value)}).")
-        return value
-
-    def _only(self, values: list[Any]) -> Any:
-        if len(values) != 1:
-            raise MatlabError(
-                f"Expected one output from a curly brace or dot indexing expression, but there were {len(values)} results.",
-                "MATLAB:index:expected_one_output_from_expression",
-            )
-        return values[0]
-
-    def _count(self, value: Any, steps: tuple[tree.Step, ...]) -> int:
-        """How many values an assignment to value<steps> takes: [c{1:3}] = ... takes three."""
-        if not steps:
-            return 1
-        step, rest = steps[0], steps[1:]
-        if isinstance(value, Handle):
-            return self._count(value.get(self.name_of(step)), rest) if isinstance(step, tree.Field) and rest else 1
-        if isinstance(step, tree.Field):
-            if not rest:
-                return numel(value) if isinstance(value, StructArray) and len(value) else 1
-            known = is_struct(value) and self.name_of(step) in fields_of(value) and numel(value) == 1
-            return self._count(indexing.field(value, self.name_of(step))[0] if known else None, rest)
-        args = self.arguments(step.args, value)
-        if isinstance(step, tree.Brace) and not rest:
-            return _selected(value, args)
-        if isinstance(step, tree.Paren) and len(rest) == 1 and isinstance(rest[0], tree.Field):
-            return _selected(value, args)
-        if not rest or not indexing.has(value, args):
-            return 1
-        inner = indexing.contents(value, args)[0] if isinstance(step, tree.Brace) else indexing.read(value, args)
-        return self._count(inner, rest)
-
-    def _spread(self, value: Any, steps: tuple[tree.Step, ...], values: list[Any]) -> Any:
-        """value after [value<steps>] = values."""
-        step, rest = steps[0], steps[1:]
-        if isinstance(value, Handle) and isinstance(step, tree.Field) and rest:
-            name = self.name_of(step)
-            value.set(name, self._spread(value.get(name), rest, values))
-            return value
-        if isinstance(step, tree.Field) and not rest:
-            name = self.name_of(step)
-            found = records(value)
-            changed = [{**record, name: new} for record, new in zip(found.ravel(order="F"), values, strict=True)]
-            return structs(list(changed[0]), _boxes(changed, found.shape))
-        if isinstance(step, tree.Field):
-            name = self.name_of(step)
-            inner = self._only(indexing.field(value, name))
-            return indexing.with_field(value, name, self._spread(inner, rest, values))
-        args = self.arguments(step.args, value)
-        if isinstance(step, tree.Brace) and not rest:
-            sizes = [
-                len(indexing.positions(a, n).ravel()) for a, n in zip(args, _extents(value, len(args)), strict=True)
-            ]
-            whole = indexing._blank(np.empty((0, 0), object), (0, 0)) if value is None else value
-            return indexing.assigned(whole, args, _boxes(values, sizes if len(sizes) > 1 else (1, *sizes)))
-        if isinstance(step, tree.Paren) and len(rest) == 1:
-            places = indexing.positions(args[0], numel(value) if value is not None else 0).ravel(order="F")
-            for place, new in zip(places, values, strict=True):
-                value = self._changed_element(value, [np.array([[place + 1.0]])], rest, new)
-            return value
-        inner = (
-            self._only(indexing.contents(value, args)) if isinstance(step, tree.Brace) else indexing.read(value, args)
-        )
-        changed = self._spread(inner, rest, values)
-        return (indexing.with_contents if isinstance(step, tree.Brace) else indexing.assigned)(value, args, changed)
-
-    def _without(self, value: Any, steps: tuple[tree.Step, ...]) -> Any:
-        """value after value<steps> = [], whose last step is in parentheses."""
-        step, rest = steps[0], steps[1:]
-        if isinstance(value, Handle) and isinstance(step, tree.Field):
-            value.set(self.name_of(step), self._without(value.get(self.name_of(step)), rest))
-            return value
-        if value is None:
-            raise MatlabError("Deletion requires an existing variable.", "MATLAB:deletionRequiresVariable")
-        if isinstance(step, tree.Field):
-            name = self.name_of(step)
-            return indexing.with_field(value, name, self._without(self._only(indexing.field(value, name)), rest))
-        args = self.arguments(step.args, value)
-        if not rest:
-            return indexing.deleted(value, args)
-        if isinstance(step, tree.Brace):
-            return indexing.with_contents(value, args, self._without(self._only(indexing.contents(value, args)), rest))
-        return indexing.assigned(value, args, self._without(indexing.read(value, args), rest))
-
 
 def _said(error: Exception) -> str:
     notes = getattr(error, "__notes__", [])
@@ -486,33 +339,3 @@ def _matches(subject: Any, case: Any) -> bool:
     if not is_number_like(subject) or not is_number_like(case):
         return subject is case
     return numel(case) == 1 and bool(numbers(subject).item() == numbers(case).item())
-
-
-def _with_fields(value: Any, names: tuple[str, ...]) -> Any:
-    """The struct array with at least these fields, [] where one is new."""
-    if set(names) <= set(fields_of(value)):
-        return value
-    every = [*fields_of(value), *(n for n in names if n not in fields_of(value))]
-    found = records(value)
-    changed = [{n: record.get(n, empty()) for n in every} for record in found.ravel(order="F")]
-    return structs(every, _boxes(changed, found.shape))
-
-
-def _boxes(values: list[Any], sizes: Any) -> np.ndarray:
-    flat = np.empty(len(values), object)
-    for i, value in enumerate(values):
-        flat[i] = value
-    return flat.reshape(tuple(sizes), order="F")
-
-
-def _extents(value: Any, count: int) -> list[int]:
-    sizes = (0, 0) if value is None else shape(value)
-    if count == 1:
-        return [int(np.prod(sizes))]
-    whole = [*sizes[: count - 1], int(np.prod(sizes[count - 1 :]))]
-    return whole + [1] * (count - len(whole))
-
-
-def _selected(value: Any, args: list[Any]) -> int:
-    extents = _extents(value, len(args))
-    return int(np.prod([indexing.positions(a, n).size for a, n in zip(args, extents, strict=True)]))

@@ -44,11 +44,9 @@ def sprintf(template: str, args: Sequence[Any]) -> str:
     """The text of a format and its arguments. Raises MatlabError for arguments that are neither numbers nor text."""
     pieces = _pieces(template)
     waiting = _Arguments(args)
-    if not any(isinstance(p, re.Match) for p in pieces):
+    if not waiting.left or not any(isinstance(p, re.Match) for p in pieces):  # conversions of nothing write nothing
         return "".join(p for p in pieces if isinstance(p, str))
     written: list[str] = []
-    if not waiting.left:  # once through, with conversions of nothing; without arguments up to the first one's end
-        return _empty(pieces, bool(args))
     total = 0
     while waiting.left:
         for piece in pieces:
@@ -60,17 +58,6 @@ def sprintf(template: str, args: Sequence[Any]) -> str:
             written.append(_converted(piece, waiting))
             total += len(written[-1])
         limits.room((1, total), 4)
-    return "".join(written)
-
-
-def _empty(pieces: list[Any], given: bool) -> str:
-    written = []
-    for piece in pieces:
-        if isinstance(piece, str):
-            written.append(piece)
-        elif not given:
-            width = piece["width"]
-            written.append(" " * (min(int(width), WIDEST) if width and width != "*" and piece["kind"] == "s" else 0))
     return "".join(written)
 
 
