@@ -1,7 +1,8 @@
 """All that would not run in a script, found without running it: unknown functions and constructs, what is refused.
 
 A name is known where it is a variable of its function, a function of the script or of a file beside it (these are looked into
-as well), a builtin, or defined. What only a run can tell (sizes, fields, which branch is taken) is not looked at.
+as well), a builtin, or defined. What only a run can tell (sizes, fields, which branch is taken) is not looked at,
+nor what stands in `if 0`.
 """
 
 import dataclasses
@@ -16,6 +17,8 @@ from . import syntax as tree
 from .builtins import table
 from .failures import NotMatlab, Place, Refused
 from .library import Library, unknown
+
+NEVER = (tree.Number("0"),)  # if 0, ..., end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +132,8 @@ def _uses(part: Any, variables: frozenset[str], guarded: bool = False) -> Iterat
         yield from _uses(part.body, variables | set(part.parameters), guarded)
     elif isinstance(part, tree.If):
         for condition, body in part.branches:
+            if condition in NEVER:
+                continue
             yield from _uses(condition, variables, guarded)
             yield from _uses(body, variables, guarded or bool(refused.download(condition, body)))
         yield from _uses(part.otherwise, variables, guarded)
