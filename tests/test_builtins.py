@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("tree_sitter_matlab")
 
-from dagnet.mscript import MatlabError, NotSupported, Refused
+from dagnet.mscript import MatlabError, NotSupported, Refused, ScriptError
 from dagnet.mscript.builtins import table
 from tests.snippets import FAILED, cell, double, run, same
 
@@ -250,6 +250,18 @@ def test_what_is_left_out_is_named_and_not_guessed():
             run(f"r = {call};")
     with pytest.raises(Refused):
         run("f = str2func('@(x) x');")
+
+
+def test_arguments_of_the_wrong_kind_are_told_with_name_and_line():
+    with pytest.raises(
+        ScriptError, match=r"line 2: `r = ind2sub\(5\);`: ind2sub: it does not take what came \(1x1 double\)"
+    ):
+        run("x = 1;\nr = ind2sub(5);")
+
+
+@pytest.mark.parametrize("call", ["double(1, true)", "eq(1, 1, 1)", "iscell(1, 2)", "sum(1, 2, 3)"])
+def test_too_many_arguments_are_an_error(call):
+    assert "too many input arguments" in run(f"try, {call}; catch e, r = e.message; end")
 
 
 def test_every_builtin_counts_its_arguments():

@@ -73,7 +73,8 @@ def test_a_file_without_fault_gives_no_findings(tmp_path):
         "function r = fine(varargin)\nglobal G\npersistent p\n[a, ~] = size(varargin);\nfor k = 1:3, x(k).y = k; end\n"
         "f = @(u, v) u + v + a;\ntry, r = f(1, 2); catch err, disp(err.message); end\nclear x\n"
         "r = helper() + G + p + inner();\n"
-        "if 0, never_(1); elseif r, r = 2; end\nfunction w = inner(), w = end_of; end\nend_of = 1;\nend\nfunction r = helper()\nr = 1;\nend\n"
+        "if 0, never_(1); elseif r, r = 2; end\n"
+        "function w = inner(), w = end_of; end\nend_of = 1;\nend\nfunction r = helper()\nr = 1;\nend\n"
     )
     assert check.check(path) == []
 

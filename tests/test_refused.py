@@ -99,6 +99,14 @@ def test_a_download_is_not_needed_where_the_file_is_there_or_weights_are_named(t
     assert run(DOWNLOAD).item() == 8
 
 
+def test_weights_stand_for_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    weights = tmp_path / "mine.mat"
+    matfile.write(weights, {"x": np.array([[7.0]])})
+    code = "a = exist('data', 'dir'); b = load(fullfile('data', 'vgg')); r = [a b.x];"
+    assert run(code, weights=weights).tolist() == [[0, 7]]
+
+
 def test_weights_stand_for_one_file_alone(tmp_path):
     weights = tmp_path / "mine.mat"
     matfile.write(weights, {"x": np.array([[7.0]])})

@@ -7,10 +7,10 @@ from typing import Any
 
 from . import library, limits, names
 from . import syntax as tree
-from .failures import LimitReached, MatlabError
+from .failures import LimitReached, MatlabError, ScriptError
 from .handle import Handle
 from .scopes import Frame
-from .values import Anonymous, FunctionHandle, cell, text
+from .values import Anonymous, FunctionHandle, cell, class_of, dims, text
 
 NOTHING = tree.Function("", (), (), (), tree.File("", []), 0)  # what runs before anything does
 
@@ -57,7 +57,11 @@ class Caller(ABC):
             return self.call_function(found, args, nargout, self._frame_around(found))
         if name in self.library.defined:
             return library.to_values(found(*args))[: max(1, nargout)]
-        outputs = found(self, args, nargout)[: max(1, nargout)]  # type: ignore[call-arg, arg-type]
+        try:
+            outputs = found(self, args, nargout)[: max(1, nargout)]  # type: ignore[call-arg, arg-type]
+        except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            given = ", ".join(f"{dims(a)} {class_of(a)}" for a in args) or "no arguments"
+            raise ScriptError(f"{name}: it does not take what came ({given})") from error
         for output in outputs:
             self.budget.follow(output)
         return outputs

@@ -181,7 +181,14 @@ class Interpreter(Assigner):
             except ScriptError as error:
                 error.place = error.place or self.place(statement.line)
                 raise
-            except (ValueError, TypeError, LookupError, AttributeError) as error:  # dagnet's own word
+            except (
+                ValueError,
+                TypeError,
+                LookupError,
+                AttributeError,
+                ArithmeticError,
+                OSError,
+            ) as error:  # dagnet's own word
                 raise ScriptError(_said(error), self.place(statement.line)) from error
 
     def _stop(self, node: tree.Unsupported) -> None:

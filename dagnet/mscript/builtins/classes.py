@@ -58,7 +58,7 @@ def printf_number(words: str) -> Any:
 
 
 for _name in (n for n in DTYPES if n != "logical"):
-    pure(_name)(lambda value, _name=_name: converted(value, _name))
+    pure(_name)(lambda value, *, _name=_name: converted(value, _name))
 
 
 @pure("logical")
@@ -124,7 +124,7 @@ for _name, _test in {
     "ishandle": lambda v: False,
     "issparse": lambda v: False,
 }.items():
-    pure(_name)(lambda value, _test=_test: logical(_test(value)))
+    pure(_name)(lambda value, *, _test=_test: logical(_test(value)))
 
 pure("gather", "full")(lambda value: value)
 

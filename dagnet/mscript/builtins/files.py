@@ -43,16 +43,17 @@ def mfilename(interpreter: "Interpreter", args: list[Any], nargout: int) -> list
     return ["" if args else path.stem]
 
 
+def _plain(interpreter: "Interpreter", name: str) -> Path | None:
+    return next((f / name for f in (Path(), interpreter.folder) if name and (f / name).exists()), None)
+
+
 def found(interpreter: "Interpreter", name: str) -> Path | None:
     """The file of that name, looked for here and beside the script; for a .mat that is not there, the weights."""
-    for folder in (Path(), interpreter.folder):
-        if (folder / name).exists():
-            return folder / name
-    if interpreter.weights is not None and PurePosixPath(name).suffix in (".mat", ""):
-        before = interpreter.state.setdefault("weights for", name)
-        if before == name:
-            return interpreter.weights
-    return None
+    path = _plain(interpreter, name)
+    stands_in = path is None and interpreter.weights is not None and PurePosixPath(name).suffix == ".mat"
+    if stands_in and interpreter.state.setdefault("weights for", name) == name:
+        return interpreter.weights
+    return path
 
 
 @builtin("exist")
@@ -81,10 +82,6 @@ def exist(interpreter: "Interpreter", args: list[Any], nargout: int) -> list[Any
         if known and name.startswith("vl_"):
             return [number(2)]
     return [number(0)]
-
-
-def _plain(interpreter: "Interpreter", name: str) -> Path | None:
-    return next((f / name for f in (Path(), interpreter.folder) if (f / name).exists()), None)
 
 
 @builtin("isfile")

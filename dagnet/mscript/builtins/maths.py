@@ -186,7 +186,7 @@ NAMES = {
     "or": "|",
 }
 for _name, _sign in NAMES.items():
-    pure(_name)(lambda a, b, _sign=_sign, *more: operators.binary(_sign, a, b))
+    pure(_name)(lambda a, b, *, _sign=_sign: operators.binary(_sign, a, b))
 pure("uminus")(operators.negative)
 pure("uplus")(operators.positive)
 pure("not")(operators.negation)

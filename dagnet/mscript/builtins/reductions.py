@@ -80,7 +80,7 @@ for _name, _function in {
     "any": lambda x, axis, keepdims: np.any((x != 0) & (x == x), axis=axis, keepdims=keepdims),
     "all": lambda x, axis, keepdims: np.all(x != 0, axis=axis, keepdims=keepdims),
 }.items():
-    pure(_name)(lambda value, dim=None, _name=_name, _function=_function: reduced(value, dim, _name, _function))
+    pure(_name)(lambda value, dim=None, *, _name=_name, _function=_function: reduced(value, dim, _name, _function))
 
 
 def _spread_about(name: str, root: bool) -> None:

@@ -37,7 +37,7 @@ def pure(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enters a function of values alone, which returns one value, under these names."""
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
         least = sum(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in parameters)
         most = float("inf") if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(parameters)
 
