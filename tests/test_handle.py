@@ -35,7 +35,7 @@ class Net(Handle):
         self.names = ["a", "b"]
 
     def methods(self):
-        return ("add", "count")
+        return ("add", "count", "print")
 
     def get(self, name):
         if name != "layers":
@@ -51,6 +51,8 @@ class Net(Handle):
         self.blocks = [r["block"] for r in records]
 
     def call(self, name, args, nargout):
+        if name == "print":
+            return ["printed"]
         if name == "add":
             self.names.append(args[0])
             self.blocks.append(Block())
@@ -90,6 +92,7 @@ def test_a_method_is_called_in_each_of_matlabs_forms(define):
     assert same_with("net = lab.Net(); [n, t] = net.count(); r = [num2str(n) t];", "2second", define)
     assert same_with("net = lab.Net(); r = {net.count()}; r = numel(r);", 1, define)
     assert same_with("net = lab.Net(); r = net.count() + 1;", 3, define)
+    assert same_with("net = lab.Net(); r = print(net);", "printed", define)  # MATLAB's own print is refused
 
 
 def test_values_of_all_elements_come_as_a_list(define):

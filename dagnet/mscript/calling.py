@@ -46,7 +46,7 @@ class Caller(ABC):
         Raises NotSupported for a name that is not known, Refused for one that is refused.
         """
         owner = next((a for a in args if isinstance(a, Handle) and name in a.methods()), None)
-        if owner is not None and not isinstance(self.library.find(name, self.frame.function), tree.Function):
+        if owner is not None and self.library.local(name, self.frame.function) is None:
             return owner.call(name, [a for a in args if a is not owner], nargout)[: max(1, nargout)]
         found = self.library.find(name, self.frame.function)
         if found is None:

@@ -252,17 +252,17 @@ class Evaluator(Caller):
             if dots and self.library.find(name, self.frame.function) is None:
                 name = ".".join([name, *(s.name for s in steps[:dots])])  # type: ignore[union-attr, misc]
                 raise library.unknown(name)
-        if name in refused.REASONS and at < len(steps) and isinstance(steps[at], tree.Paren):
+        if name in refused.DOWNLOADS and at < len(steps) and isinstance(steps[at], tree.Paren):
             self._explain(name, steps[at].args)  # type: ignore[union-attr]
         args, after = self._taken(steps, at)
         return self.call_named(name, args, nargout if after == len(steps) else 1), after
 
     def _explain(self, name: str, args: Sequence[tree.Expression]) -> None:
-        """Raises Refused, saying of a download what is asked for, unless the script has a function of that name."""
+        """Raises Refused, saying what a download asks for, unless the script has a function of that name."""
         try:
             self.library.find(name, self.frame.function)
         except Refused:
-            given = self.arguments(args, indexed=False) if name in refused.DOWNLOADS else []
+            given = self.arguments(args, indexed=False)
             raise Refused(refused.message(name, [text(v, name) for v in given if is_text(v)])) from None
 
 

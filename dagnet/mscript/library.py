@@ -52,7 +52,7 @@ class Library:
         """
         if name in self.defined:
             return self.defined[name]
-        local = self._local(name, function)
+        local = self.local(name, function)
         if local is not None:
             return local
         refused.check(name)
@@ -62,7 +62,8 @@ class Library:
         beside = self._beside(name, function)
         return blocks.constructor(name) if beside and _is_class(beside) else beside or ours
 
-    def _local(self, name: str, function: syntax.Function | None) -> syntax.Function | None:
+    def local(self, name: str, function: syntax.Function | None) -> syntax.Function | None:
+        """The function of that name in the file of `function`, nested ones of `function` and of those around it first."""
         within = function
         while within is not None:
             if name in within.nested:
