@@ -314,6 +314,12 @@ def test_a_custom_layers_functions_are_kept_by_name(run):
     assert net.layers[0]["forward"] == "@before"
 
 
+def test_layers_of_types_that_nobody_knows_are_noted(run):
+    with pytest.warns(UserWarning, match=r"types are not known: covn \(layer layer2\)"):
+        net = run("net.layers = {struct('type', 'relu'), struct('type', 'covn', 'alpha', 1)} ;")
+    assert net.layers[1]["alpha"] == 1
+
+
 def test_display_tells_a_script_the_size_of_the_data(run):
     text = "net.meta.normalization.imageSize = [12 10 3] ; net.layers = {} ;\n"
     text += "info = vl_simplenn_display(net) ; a = info.dataSize(:,end)' ;\n"

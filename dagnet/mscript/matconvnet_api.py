@@ -50,8 +50,17 @@ def result(value: Any, run: "Interpreter") -> Any:
         own.__dict__.update(net.__dict__)
         return own
     if isinstance(value, dict) and values.is_cell(value.get("layers")):
-        return tidied(kept(value, "net"), run)
+        return _noted(tidied(kept(value, "net"), run))
     return value
+
+
+def _noted(net: SimpleNN) -> SimpleNN:
+    """The network, of whose layers of unknown types a warning tells."""
+    known = {*simplelayers.KINDS, *catalogue.known(), "custom"}
+    unknown = [f"{layer['type']} (layer {layer['name']})" for layer in net.layers if layer["type"] not in known]
+    if unknown:
+        warnings.warn(f"net: kept but not runnable, as their types are not known: {', '.join(unknown)}", stacklevel=2)
+    return net
 
 
 def argument(value: Any, run: "Interpreter") -> Any:
