@@ -18,7 +18,7 @@ def test_instructions_run_out():
 def test_an_array_costs_instructions_by_its_size():
     budget = Budget(Limits(instructions=1000))
     budget.room((100, 100), 8)
-    assert budget.left == 1000 - 100
+    assert budget.left == 1000 - 10
 
 
 def test_what_lives_counts_and_what_is_gone_does_not():

@@ -141,12 +141,31 @@ def test_weights_stand_for_one_file_alone(tmp_path):
         "x = repmat('a', 1, 5000); r = regexp(x, 'a*a*a*a*b', 'match');",
         "x = repmat('a', 1, 40); r = regexp(x, '(a+)+$', 'match');",
         "x = repmat('a', 1, 40); r = regexp(x, '(a|aa)+$', 'match');",
+        "x = {}; while 1, x{end + 1} = x; end",
+        "x = 1; while 1, x = {x}; end",
+        "s = struct(); while 1, s.a = s; end",
+        "m = containers.Map(); while 1, m('a') = {m}; n = containers.Map(); n('b') = {m}; m = n; end",
         "x = {1}; y = {1}; for k = 1:60, x = {x, x}; y = {y, y}; end, r = isequal(x, y);",
     ],
 )
 def test_nothing_runs_for_ever_or_fills_the_memory(code):
     with pytest.raises((LimitReached, Refused)):
         run(code, limits=Limits(instructions=100_000, memory=200 << 20))
+
+
+def test_cells_are_nested_as_deeply_as_can_be_freed():
+    assert run("x = {}; for k = 1:98, x = {x}; end, r = iscell(x);").item()
+    with pytest.raises(LimitReached, match="its cells and structs are nested more than 100 deep"):
+        run("x = {}; for k = 1:200, x = {x}; end")
+    with pytest.raises(LimitReached, match="nested more than 100 deep"):
+        run("s.a = 1; for k = 1:200, [t, s.a] = deal(1, s); end")
+
+
+def test_a_text_takes_no_more_memory_than_it_may():
+    with pytest.raises(LimitReached, match="a 1x4194304 array has no room"):
+        run("x = 'a'; for k = 1:22, x = [x x]; end", limits=Limits(memory=16_000_000))
+    with pytest.raises(LimitReached, match="a 1x1048577 array has no room"):
+        run("x = repmat('a', 1, 2^20); x = [x 98];", limits=Limits(memory=16_000_000))
 
 
 def test_arrays_that_are_gone_give_their_room_back():

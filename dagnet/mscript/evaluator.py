@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import blocks, indexing, library, names, operators, refused
+from . import blocks, indexing, library, names, operators, refused, training
 from . import syntax as tree
 from .builtins import table
 from .calling import Caller
@@ -196,7 +196,8 @@ class Evaluator(Caller):
             return indexing.field(value, self.name_of(step)), at + 1
         if isinstance(value, (FunctionHandle, Anonymous)) and isinstance(step, tree.Paren):
             wanted = nargout if at + 1 == len(steps) else 1
-            return self.call(value, self.arguments(step.args, indexed=False), wanted), at + 1
+            given = step.args[:1] if getattr(value, "name", "") in training.TRAINERS else step.args
+            return self.call(value, self.arguments(given, indexed=False), wanted), at + 1
         args = self.arguments(step.args, value)
         if isinstance(step, tree.Brace):
             return indexing.contents(value, args), at + 1
@@ -254,7 +255,10 @@ class Evaluator(Caller):
                 raise library.unknown(name)
         if name in refused.DOWNLOADS and at < len(steps) and isinstance(steps[at], tree.Paren):
             self._explain(name, steps[at].args)  # type: ignore[union-attr]
-        args, after = self._taken(steps, at)
+        if name in training.TRAINERS and at < len(steps) and isinstance(step := steps[at], tree.Paren):
+            args, after = self.arguments(step.args[:1], indexed=False), at + 1  # the data are not asked for
+        else:
+            args, after = self._taken(steps, at)
         return self.call_named(name, args, nargout if after == len(steps) else 1), after
 
     def _explain(self, name: str, args: Sequence[tree.Expression]) -> None:

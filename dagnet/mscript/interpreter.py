@@ -10,7 +10,7 @@ import numpy as np
 
 from dagnet.files.matvalues import StructArray
 
-from . import indexing, refused
+from . import indexing, names, refused, training
 from . import syntax as tree
 from .assigning import Assigner
 from .builtins import randoms
@@ -22,6 +22,8 @@ from .limits import Budget, Limits, within
 from .printing import shown
 from .scopes import Frame
 from .values import (
+    cell,
+    check_nesting,
     elements,
     empty,
     is_cell,
@@ -74,6 +76,7 @@ class Interpreter(Assigner):
         self.persistent: dict[int, dict[str, Any]] = {}
         self.output = output
         self.loaded: dict[Path, set[str]] = {}  # the .mat files that were read, and the fields of layers in them
+        self.left_out: list[ScriptError] = []  # why statements that the network does not hang on did not run
         self.state: dict[str, Any] = {}  # what builtins remember between calls: the last warning, figures, tic
         self._statements: dict[type, Callable[[Any], None]] = {
             tree.Evaluate: self._evaluate,
@@ -141,11 +144,27 @@ class Interpreter(Assigner):
         return self._outputs(frame, fixed, rest, nargout)
 
     def _body(self, function: tree.Function) -> None:
+        if function.dispensable is None:
+            function.dispensable = training.dispensable(function)
+        free, needed = function.dispensable
         try:
-            self.block(function.body)
+            for statement in function.body:
+                try:
+                    self.block((statement,))
+                except (LimitReached, training.Trains):
+                    raise
+                except ScriptError as error:
+                    if id(statement) not in free or self._touches_objects(statement, needed):
+                        raise
+                    self.left_out.append(error)
         except _Jump as jump:
             if jump.kind != "return":
                 raise MatlabError(f"{jump.kind} stands outside of a loop.") from None
+
+    def _touches_objects(self, statement: tree.Statement, needed: frozenset[str]) -> bool:
+        """Whether a statement names an object that is needed: it may have changed that before it stopped."""
+        held = (self.frame.get(name) for name in names.bases(statement) & needed)
+        return any(isinstance(value, Handle) for value in held)
 
     def _outputs(self, frame: Frame, fixed: tuple[str, ...], rest: bool, nargout: int) -> list[Any]:
         found = []
@@ -208,7 +227,9 @@ class Interpreter(Assigner):
         if not node.several:
             (target,) = node.targets
             assert target is not None
-            self.frame[self._variable(target)] = self.changed(self._old(target), target.steps, self.one(node.value))
+            value = self.one(node.value)
+            check_nesting(value)
+            self.frame[self._variable(target)] = self.changed(self._old(target), target.steps, value)
         else:
             self._assign_several(node)
         if node.shown:
@@ -230,6 +251,7 @@ class Interpreter(Assigner):
             values, found = found[:count], found[count:]
             if target is None:
                 continue
+            check_nesting(cell(values))
             old = self._old(target)
             new = self.changed(old, target.steps, values[0]) if count == 1 else self.spread(old, target.steps, values)
             self.frame[self._variable(target)] = new

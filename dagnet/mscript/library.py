@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import blocks, parser, refused, syntax
+from . import blocks, parser, refused, syntax, training
 from .builtins import table
 from .failures import NotSupported
 
@@ -47,7 +47,7 @@ class Library:
     ) -> syntax.Function | Defined | table.Builtin | None:
         """What that name calls inside `function`; None if nothing.
 
-        MatConvNet's own names (vl_..., dagnn..., blocks) are dagnet's even where their files lie beside the script; any other
+        MatConvNet's own names (vl_..., dagnn..., cnn_train, blocks) are dagnet's even where their files lie beside the script; any other
         class there is that of a block, which is kept by its name. Raises Refused for what no script may do.
         """
         if name in self.defined:
@@ -57,7 +57,9 @@ class Library:
             return local
         refused.check(name)
         ours = table.find(name)
-        if ours is not None and (name.startswith(("vl_", "dagnn")) or name not in table.TABLE):
+        if ours is not None and (
+            name.startswith(("vl_", "dagnn")) or name not in table.TABLE or name in training.TRAINERS
+        ):
             return ours
         beside = self._beside(name, function)
         return blocks.constructor(name) if beside and _is_class(beside) else beside or ours

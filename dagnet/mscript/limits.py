@@ -1,6 +1,7 @@
 """How much a script may do: it cannot run for ever, nor fill the memory.
 
-Work is counted in instructions: one for a statement, a call or an operator, and one more for each hundred elements it touches.
+Work is counted in instructions: one for a statement, a call or an operator, and one more for each thousand elements it touches,
+which take about as long.
 Memory is that of the arrays that live; every operation asks for room before it makes one.
 """
 
@@ -17,15 +18,16 @@ import numpy as np
 from .failures import LimitReached
 
 TINY = 4096  # bytes: arrays below are not followed; the limit on instructions bounds how many there are
-PER_INSTRUCTION = 100  # elements
+PER_INSTRUCTION = 1000  # elements
 OBJECT = 64  # bytes, at least, that a value in a cell takes
+NESTED = 100  # cells and structs in one another: far deeper ones cannot be freed, as C's stack is used for it
 
 
 @dataclass(frozen=True)
 class Limits:
     """instructions; memory in bytes; recursion: calls within calls."""
 
-    instructions: int = 20_000_000
+    instructions: int = 4_000_000
     memory: int = 8 << 30
     recursion: int = 200
 

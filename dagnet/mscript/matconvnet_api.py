@@ -19,8 +19,9 @@ from dagnet.simplenn import SimpleNN
 from . import values
 from .blocks import constructor, described, foreseen, named, plain, seen
 from .builtins.table import RESOLVERS, Builtin, builtin
-from .failures import MatlabError, NotSupported, Refused, ScriptError
+from .failures import MatlabError, NotSupported, Refused
 from .networks import Net
+from .training import TRAINERS, Trains
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
@@ -250,14 +251,6 @@ def _run(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
     return []
 
 
-class Trains(ScriptError):
-    """The script has come to where it would train `network`, a value of its own: the network is defined by then."""
-
-    def __init__(self, network: Any) -> None:
-        super().__init__("here the script would train its network; it is given as it is before")
-        self.network = network
-
-
-@builtin("cnn_train", "cnn_train_dag")
+@builtin(*TRAINERS)
 def _trains(run: "Interpreter", args: list[Any], nargout: int) -> list[Any]:
     raise Trains(args[0])

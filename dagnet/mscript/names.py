@@ -21,8 +21,13 @@ def nodes(part: Any) -> Iterator[Any]:
 
 def made(function: tree.Function) -> set[str]:
     """The names of a function's variables: parameters, outputs, and all that it assigns."""
-    found = {*function.parameters, *function.outputs}
-    for node in nodes(function.body):
+    return {*function.parameters, *function.outputs} | assigned(function.body)
+
+
+def assigned(part: Any) -> set[str]:
+    """The names that statements make variables or change."""
+    found: set[str] = set()
+    for node in nodes(part):
         if isinstance(node, tree.Assign):
             found.update(t.base for t in node.targets if t is not None)
         elif isinstance(node, (tree.For, tree.Delete)):
@@ -34,11 +39,15 @@ def made(function: tree.Function) -> set[str]:
     return found
 
 
+def bases(part: Any) -> set[str]:
+    """The names with which chains begin: variables and functions."""
+    return {str(n.base) for n in nodes(part) if isinstance(n, tree.Chain) and isinstance(n.base, str)}
+
+
 def mentioned(function: tree.Function) -> frozenset[str]:
     """The names of its variables, and those that its own statements use otherwise; reckoned once."""
     if function.mentioned is None:
-        chains = (n for n in nodes(function.body) if isinstance(n, tree.Chain) and isinstance(n.base, str))
-        function.mentioned = frozenset(made(function) | {str(n.base) for n in chains})
+        function.mentioned = frozenset(made(function) | bases(function.body))
     return function.mentioned
 
 

@@ -35,6 +35,9 @@ from .values import (
     trimmed,
 )
 
+UNICODE = 4  # bytes of a character in a text, at most
+CHARACTER = 24  # bytes that one takes while its number is computed with
+
 
 def arithmetic_class(a: np.ndarray, b: np.ndarray, name: str) -> np.dtype:
     """The class of what an operator makes of the two; without regard to complex numbers."""
@@ -333,6 +336,11 @@ def concatenated(values: list[Any], axis: int) -> Any:
     unfit = next((v for v in values if not is_number_like(v)), None)
     if unfit is not None:
         raise NotSupported(f"an array of several {class_of(unfit)} values is not known here; a cell holds them")
+    if axis == 1 and all(isinstance(v, str) for v in values):
+        limits.room((1, sum(map(len, values))), UNICODE)
+        return "".join(values)
+    if any(is_char(v) for v in values):
+        limits.room((1, sum(map(numel, values))), CHARACTER)
     arrays = [numbers(v) for v in values]
     integers = [a.dtype for a in arrays if a.dtype.kind in "iu"]
     if any(is_char(v) for v in values):

@@ -18,6 +18,7 @@ from .failures import MatlabError, NotSupported
 from .interpreter import Interpreter
 from .library import to_values
 from .limits import Limits
+from .training import Trains
 
 Define = Mapping[str, str | Callable[..., Any]]
 CALL = "--call"  # what an error's place names as its file
@@ -47,7 +48,8 @@ def run(
     output    where the script prints; None is standard output
 
     Warns where a block is of a type that nobody registered, and is kept by its name; and where the script would train its
-    network (cnn_train, cnn_train_dag): there it ends, and gives the network.
+    network (cnn_train, cnn_train_dag): there it ends, and gives the network. What such a function does for its data and
+    cannot do here (training.dispensable) is left out, with a warning each.
     Raises ScriptError (MatlabError, NotSupported, Refused, LimitReached, NotMatlab), with the file, the line and its text.
     """
     interpreter = _interpreter(path, define, weights, seed, limits, output)
@@ -94,11 +96,7 @@ def execute(
     interpreter = _interpreter(path, define, weights, seed, limits, output)
     file = interpreter.library.parsed(path)
     if call is not None:
-        asked = parser.parse_text(f"net = {call} ;\n", CALL)
-        if asked.script is None or len(asked.script.body) != 1 or asked.functions:
-            raise NotSupported(f"{CALL}: it is {call!r}; one call, such as \"f(64, 'name', 1)\", is right")
-        asked.functions.update(file.functions)
-        found = _outcome(interpreter, asked.script)
+        found = _outcome(interpreter, _asked(call, file))
     else:
         found = _outcome(interpreter, file.main)
     value = next(iter(found), None)
@@ -109,6 +107,21 @@ def execute(
             f"{path}: {call or file.main.name or 'the script'} gave {came}; a DagNN or a SimpleNN is right"
         )
     return Executed(network, list(interpreter.loaded), interpreter.random.draws)
+
+
+def _asked(call: str, file: syntax.File) -> syntax.Function:
+    """A script of that call alone, in the file's scope."""
+    asked = parser.parse_text(f"net = {call} ;\n", CALL)
+    if asked.script is None or len(asked.script.body) != 1 or asked.functions:
+        raise NotSupported(f"{CALL}: it is {call!r}; one call, such as \"f(64, 'name', 1)\", is right")
+    asked.functions.update(file.functions)
+    (statement,) = asked.script.body
+    assert isinstance(statement, syntax.Assign)
+    value = statement.value
+    own = file.functions.get(value.base) if isinstance(value, syntax.Chain) and isinstance(value.base, str) else None
+    if own is not None and not own.outputs:  # it gives nothing, but may train a network
+        asked.script.body = (syntax.Evaluate(value, False, statement.line),)
+    return asked.script
 
 
 def _interpreter(
@@ -134,9 +147,12 @@ def _outcome(
     """What a function returns; of a script its `net`, or all variables; the network where it would be trained."""
     try:
         if called.name:
-            return interpreter.run(called, list(args), nargout)
+            return interpreter.run(called, list(args), nargout if called.outputs else 0)
         variables = interpreter.run_script(called)
         return [variables.get("net", variables)]
-    except matconvnet_api.Trains as stop:
+    except Trains as stop:
         warnings.warn(str(stop), stacklevel=3)
         return [stop.network]
+    finally:
+        for error in interpreter.left_out:
+            warnings.warn(f"{error}; left out, since the network does not hang on it", stacklevel=3)

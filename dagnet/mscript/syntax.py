@@ -230,6 +230,7 @@ class Function:
     nested: dict[str, "Function"] = field(default_factory=dict)
     outer: Union["Function", None] = None
     mentioned: frozenset[str] | None = None  # see names.mentioned
+    dispensable: tuple[frozenset[int], frozenset[str]] | None = None  # see training.dispensable
 
 
 @dataclass

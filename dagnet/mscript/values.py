@@ -20,7 +20,7 @@ from dagnet.files import matvalues
 from dagnet.files.matvalues import StructArray, struct
 
 from . import limits, syntax
-from .failures import MatlabError
+from .failures import LimitReached, MatlabError
 from .handle import Handle
 
 
@@ -235,6 +235,29 @@ def fields_of(value: Any) -> tuple[str, ...]:
 def structs(fields: Sequence[str], of: np.ndarray) -> Any:
     """The struct array of these dicts."""
     return struct(tuple(fields), trimmed(of.shape), list(of.ravel(order="F")))
+
+
+def check_nesting(value: Any) -> None:
+    """Raises LimitReached for cells and structs that are nested too deeply."""
+    level = _containers([value])
+    for _ in range(limits.NESTED):
+        if not level:
+            return
+        level = _containers(item for container in level for item in _inner(container))
+    raise LimitReached(f"its cells and structs are nested more than {limits.NESTED} deep")
+
+
+def _containers(items: Iterable[Any]) -> list[Any]:
+    """The cells and structs among the items, each once."""
+    found = {id(item): item for item in items if is_cell(item) or is_struct(item)}
+    return list(found.values())
+
+
+def _inner(container: Any) -> Iterable[Any]:
+    if isinstance(container, np.ndarray):
+        limits.spend(container.size / limits.PER_INSTRUCTION)
+        return container.flat
+    return [item for record in records(container).flat for item in record.values()]
 
 
 def elements(value: Any) -> list[Any]:
