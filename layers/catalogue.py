@@ -50,8 +50,8 @@ NAN = float("nan")
 
 _CLASSES: dict[str, type[block.Layer]] = {}
 
-# Properties of old files that MatConvNet's own loading drops without a word.
-_DROPPED = {"dagnn.Concat": {"numInputs"}}
+# Properties that MatConvNet takes and drops: Sum's is transient, forward sets it; Concat's stands in old files.
+DROPPED = {"dagnn.Concat": ("numInputs",), "dagnn.Sum": ("numInputs",)}
 
 
 @dataclasses.dataclass
@@ -139,7 +139,7 @@ def from_matlab(matlab_type: str, properties: Mapping[str, Any]) -> block.Layer:
     fields = matlab_fields(_CLASSES[matlab_type])
     arguments = {}
     for name, value in properties.items():
-        if name in _DROPPED.get(matlab_type, ()):
+        if name in DROPPED.get(matlab_type, ()):
             continue
         if name not in fields:
             raise ValueError(f"{matlab_type}: it has no property {name!r}; {', '.join(fields)} are right")

@@ -69,6 +69,7 @@ def test_a_property_that_the_class_does_not_have_is_named_with_those_it_has():
 
 def test_num_inputs_of_old_concats_is_dropped():
     assert catalogue.from_matlab("dagnn.Concat", {"dim": np.array([[2.0]]), "numInputs": np.array([[3.0]])}).dim == 2
+    assert catalogue.from_matlab("dagnn.Sum", {"numInputs": np.array([[3.0]])}) == catalogue.find("dagnn.Sum")()
 
 
 def test_properties_that_not_every_matconvnet_has_are_written_only_where_set():

@@ -36,6 +36,13 @@ def refused(run, text, *says):
 # -- a DagNN
 
 
+def test_transient_properties_are_taken_and_dropped_as_in_matlab(run):
+    net = run("net = dagnn.DagNN() ; net.addLayer('s', dagnn.Sum('numInputs', 2), {'a', 'b'}, 'c') ;")
+    assert type(net.layers["s"].block).__name__ == "Sum"
+    with pytest.raises(mscript.ScriptError, match="it has no option 'inputs'"):
+        run("net = dagnn.DagNN() ; net.addLayer('s', dagnn.Sum('inputs', 2), {'a', 'b'}, 'c') ;")
+
+
 def test_a_script_gives_dagnets_own_dagnn(run):
     net = run(START)
     assert type(net) is DagNN

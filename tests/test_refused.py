@@ -153,6 +153,14 @@ def test_nothing_runs_for_ever_or_fills_the_memory(code):
         run(code, limits=Limits(instructions=100_000, memory=200 << 20))
 
 
+def test_a_folder_to_be_made_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refused, match=r"mkdir is refused: .*make 'data/exp' by hand and run again"):
+        run("d = fullfile('data', 'exp'); if ~exist(d, 'dir'), mkdir(d); end")
+    (tmp_path / "data" / "exp").mkdir(parents=True)
+    assert run("d = fullfile('data', 'exp'); if ~exist(d, 'dir'), mkdir(d); end, r = 1;").item() == 1
+
+
 def test_cells_are_nested_as_deeply_as_can_be_freed():
     assert run("x = {}; for k = 1:98, x = {x}; end, r = iscell(x);").item()
     with pytest.raises(LimitReached, match="its cells and structs are nested more than 100 deep"):

@@ -240,9 +240,12 @@ def constructor(matlab_type: str) -> Any:
     Raises LookupError for a type that is not known.
     """
     fields = catalogue.matlab_fields(catalogue.find(matlab_type))
+    known = {name: field.default for name, field in fields.items()} | dict.fromkeys(
+        catalogue.DROPPED.get(matlab_type, ())
+    )
 
     def make(*args: Any, **keywords: Any) -> View:
-        given = pairs(matlab_type, [keywords, *args], {name: field.default for name, field in fields.items()})
+        given = pairs(matlab_type, [keywords, *args], known)
         if matlab_type == "dagnn.BatchNorm":
             given = {"epsilon": current_release().epsilon} | given
         return View(catalogue.from_matlab(matlab_type, given))

@@ -253,7 +253,7 @@ class Evaluator(Caller):
             if dots and self.library.find(name, self.frame.function) is None:
                 name = ".".join([name, *(s.name for s in steps[:dots])])  # type: ignore[union-attr, misc]
                 raise library.unknown(name)
-        if name in refused.DOWNLOADS and at < len(steps) and isinstance(steps[at], tree.Paren):
+        if name in refused.EXPLAINED and at < len(steps) and isinstance(steps[at], tree.Paren):
             self._explain(name, steps[at].args)  # type: ignore[union-attr]
         if name in training.TRAINERS and at < len(steps) and isinstance(step := steps[at], tree.Paren):
             args, after = self.arguments(step.args[:1], indexed=False), at + 1  # the data are not asked for

@@ -47,8 +47,8 @@ class Library:
     ) -> syntax.Function | Defined | table.Builtin | None:
         """What that name calls inside `function`; None if nothing.
 
-        MatConvNet's own names (vl_..., dagnn..., cnn_train, blocks) are dagnet's even where their files lie beside the script; any other
-        class there is that of a block, which is kept by its name. Raises Refused for what no script may do.
+        MatConvNet's own names (vl_..., dagnn..., cnn_train, blocks) are dagnet's even where their files lie beside the script;
+        any other class there is that of a block, which is kept by its name. Raises Refused for what no script may do.
         """
         if name in self.defined:
             return self.defined[name]

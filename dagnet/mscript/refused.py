@@ -10,6 +10,7 @@ TEXT = "it evaluates text, of which nothing can be known beforehand"
 PROCESS = "it starts processes"
 NETWORK = "it reaches the network"
 WRITE = "it opens, writes or removes files"
+PERSON = "it ends MATLAB, or waits for a person"
 OUTSIDE = "it calls code outside of MATLAB"
 
 REASONS: dict[str, str] = {}
@@ -17,9 +18,12 @@ REASONS |= dict.fromkeys(("eval", "evalc", "evalin", "assignin", "inline"), TEXT
 REASONS |= dict.fromkeys(
     ("!", "system", "unix", "dos", "shell", "winopen", "open", "perl", "python", "batch", "parpool"), PROCESS
 )
-REASONS |= dict.fromkeys(("matlabpool", "exit", "quit", "keyboard", "input", "dbstop", "web", "setenv"), PROCESS)
+REASONS["matlabpool"] = PROCESS
+REASONS["setenv"] = "it changes what other programs are told"
+REASONS |= dict.fromkeys(("exit", "quit", "keyboard", "input", "dbstop"), PERSON)
 REASONS |= dict.fromkeys(
-    ("urlread", "urlwrite", "webread", "websave", "webwrite", "ftp", "sendmail", "tcpclient", "udp", "tcpip"), NETWORK
+    ("urlread", "urlwrite", "webread", "websave", "webwrite", "ftp", "sendmail", "web", "tcpclient", "udp", "tcpip"),
+    NETWORK,
 )
 REASONS |= dict.fromkeys(("gunzip", "unzip", "untar", "gzip", "zip", "tar"), WRITE)
 REASONS |= dict.fromkeys(
@@ -46,6 +50,7 @@ REASONS |= dict.fromkeys(
     ("mex", "loadlibrary", "calllib", "java", "javaMethod", "javaObject", "py", "actxserver"), OUTSIDE
 )
 DOWNLOADS = {"urlwrite", "websave", "gunzip", "unzip", "untar", "urlread", "webread"}
+EXPLAINED = {*DOWNLOADS, "mkdir"}
 PRESENCE = {"exist", "isfile", "isfolder", "isdir"}
 
 
@@ -69,6 +74,8 @@ def message(name: str, texts: Sequence[str] = ()) -> str:
     """Why that name is refused; of a download, what would be right instead. `texts` are the call's arguments that are texts."""
     named = "!" if name == "!" else name
     said = f"{named} is refused: {REASONS[name]}"
+    if name == "mkdir" and texts:
+        return f"{said}. The script wants a folder that is not there: make {texts[-1]!r} by hand and run again"
     if name not in DOWNLOADS:
         return said
     files = [t for t in texts if "://" not in t]

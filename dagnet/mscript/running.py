@@ -95,10 +95,7 @@ def execute(
     """
     interpreter = _interpreter(path, define, weights, seed, limits, output)
     file = interpreter.library.parsed(path)
-    if call is not None:
-        found = _outcome(interpreter, _asked(call, file))
-    else:
-        found = _outcome(interpreter, file.main)
+    found = _outcome(interpreter, file.main if call is None else _asked(call, file))
     value = next(iter(found), None)
     network = matconvnet_api.result(value, interpreter)
     if not isinstance(network, DagNN | SimpleNN):
