@@ -36,6 +36,24 @@ def refused(run, text, *says):
 # -- a DagNN
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "net.addLayer('a', dagnn.Conv('size', [1e4 1e3 1e2 1e2]), 'x', 'y', {'f', 'b'}) ; net.initParams() ;",
+        "b = dagnn.Conv('size', [1e4 1e3 1e2 1e2]) ; b.initParams() ;",
+        "b = dagnn.BatchNorm('numChannels', 1e10) ; b.initParams() ;",
+    ],
+)
+def test_parameters_that_have_no_room_are_not_drawn(run, text):
+    with pytest.raises(mscript.LimitReached, match="array has no room"):
+        run("net = dagnn.DagNN() ; " + text)
+
+
+def test_a_script_does_not_evaluate_its_network(run):
+    with pytest.raises(mscript.NotSupported, match=r"net\.eval is not known here"):
+        run(START + "net.eval({'input', ones(8, 8, 2, 'single')}) ;")
+
+
 def test_transient_properties_are_taken_and_dropped_as_in_matlab(run):
     net = run("net = dagnn.DagNN() ; net.addLayer('s', dagnn.Sum('numInputs', 2), {'a', 'b'}, 'c') ;")
     assert type(net.layers["s"].block).__name__ == "Sum"

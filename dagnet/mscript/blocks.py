@@ -13,7 +13,7 @@ from dagnet.files import matvalues
 from dagnet.layers import array, block, catalogue
 from dagnet.matconvnet.views import bare
 
-from . import values
+from . import limits, values
 from .builtins.randoms import Stream
 from .builtins.table import Builtin
 from .failures import MatlabError
@@ -126,6 +126,7 @@ class Block(Handle):
             sizes = [(*matconvnet.calling.numbers(size), 1, 1, 1)[:4] for size in matvalues.items(args[0])]
             made = foreseen(self.class_name, self.block.output_sizes, sizes)
             return [values.cell([values.row(size) for size in made])]
+        ask_room(self.block)
         drawn = foreseen(self.class_name, self.block.init_params, self.random.generator())
         return [values.cell([seen(self.random.noted("initParams", value)) for value in drawn])]
 
@@ -137,6 +138,12 @@ class Block(Handle):
             listed = ", ".join(self.properties()) or "none"
             raise MatlabError(f"{self.class_name}: it has no property '{name}'; {listed} are right")
         return name
+
+
+def ask_room(its_block: block.Layer) -> None:
+    """Raises LimitReached where a block's parameters have no room: its size says how large they become."""
+    limits.room(getattr(its_block, "size", ()), np.dtype(np.float32))
+    limits.room((getattr(its_block, "num_channels", 0), 4), np.dtype(np.float32))
 
 
 def plain_property(value: Any) -> Any:

@@ -28,7 +28,7 @@ class Limits:
     """instructions; memory in bytes; recursion: calls within calls."""
 
     instructions: int = 4_000_000
-    memory: int = 8 << 30
+    memory: int = 4 << 30
     recursion: int = 200
 
 

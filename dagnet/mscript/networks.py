@@ -16,9 +16,9 @@ from dagnet.graph import LayerRecord, Param, Var
 from dagnet.layers import catalogue
 
 from . import values
-from .blocks import Block, described, foreseen, named, plain, seen
+from .blocks import Block, ask_room, described, foreseen, named, plain, seen
 from .builtins.randoms import Stream
-from .failures import MatlabError
+from .failures import MatlabError, NotSupported
 from .handle import Handle
 
 
@@ -165,6 +165,7 @@ def _init_params(self: Net, args: list[Any]) -> list[Any]:
     layers = []
     for name, record in net.layers.items():
         if not isinstance(record.block, catalogue.Unknown):
+            ask_room(record.block)
             layers.append(name)
         elif record.params:
             raise MatlabError(
@@ -210,9 +211,7 @@ def _fields(self: Net, args: list[Any]) -> list[Any]:
 
 
 def _eval(self: Net, args: list[Any]) -> list[Any]:
-    named = [named("eval", given) for given in args[:2]]
-    foreseen("eval", self.rebuilt().eval, *named)
-    return []
+    raise NotSupported("net.eval is not known here: a script defines a network, which dagnet evaluates")
 
 
 def _print(self: Net, args: list[Any]) -> list[Any]:

@@ -315,12 +315,18 @@ def str2num(value: Any) -> Any:
 
 @pure("dec2bin")
 def dec2bin(value: Any, length: Any = None) -> Any:
-    return format(whole(value, "dec2bin"), "b").rjust(0 if length is None else whole(length, "dec2bin"), "0")
+    return _digits(value, "b", length, "dec2bin")
 
 
 @pure("dec2hex")
 def dec2hex(value: Any, length: Any = None) -> Any:
-    return format(whole(value, "dec2hex"), "X").rjust(0 if length is None else whole(length, "dec2hex"), "0")
+    return _digits(value, "X", length, "dec2hex")
+
+
+def _digits(value: Any, base: str, length: Any, who: str) -> str:
+    least = 0 if length is None else whole(length, who)
+    limits.room((1, least))
+    return format(whole(value, who), base).rjust(least, "0")
 
 
 pure("bin2dec")(lambda value: number(int(text(value, "bin2dec"), 2)))
