@@ -35,7 +35,7 @@ def script(tmp_path):
 
 
 def test_everything_is_listed_at_once(script):
-    found = [(f.place.line, f.name) for f in check.check(script) if not f.guarded]
+    found = [(f.place.line, f.name) for f in check.check(script) if not f.condition]
     assert found == [
         (4, "their_start"),
         (5, "their_name"),
@@ -56,7 +56,7 @@ def test_a_finding_says_file_line_text_and_remedy(script):
 
 
 def test_a_download_step_is_marked_as_only_taken_where_the_file_is_missing(script):
-    guarded = [f for f in check.check(script) if f.guarded]
+    guarded = [f for f in check.check(script) if f.condition]
     assert [f.name for f in guarded] == ["mkdir", "urlwrite"]
     assert "only where that file is not there" in str(guarded[0])
 
@@ -64,7 +64,7 @@ def test_a_download_step_is_marked_as_only_taken_where_the_file_is_missing(scrip
 def test_what_is_defined_is_not_listed(script):
     names = ("their_start", "their_name", "their_handle", "their.package.call", "inner", "deeper")
     left = check.check(script, dict.fromkeys(names, print))
-    assert [f.name for f in left if not f.guarded] == ["system", ""]
+    assert [f.name for f in left if not f.condition] == ["system", ""]
 
 
 def test_a_file_without_fault_gives_no_findings(tmp_path):
@@ -91,3 +91,26 @@ def test_variables_of_a_file_that_is_loaded_are_not_guessed_about(tmp_path):
     path = tmp_path / "lab.m"
     path.write_text("load('vgg.mat');\nnet = layers;\n")
     assert check.check(path) == []
+
+
+def test_what_keeps_nothing_from_running_is_told_apart(tmp_path):
+    path = tmp_path / "lab.m"
+    path.write_text(
+        "function lab\nnet.layers = {} ;\nimdb = read_all() ;\ntrainer = @cnn_train ;\n"
+        "net = trainer(net, imdb, @(imdb, k) batch(imdb, k)) ;\nshow(net) ;\nend\n"
+        "function imdb = read_all()\nimdb = imread('a.png') ;\nend\n"
+        "function x = batch(imdb, k)\nx = their_batch(imdb, k) ;\nend\n"
+        "function idle()\ngca ;\nend\n"
+        "function show(net)\nvl_tshow(net) ;\nbeside() ;\nend\n"
+    )
+    (tmp_path / "beside.m").write_text("function beside\ndrawing ;\n")
+    left_out = "left out: the network does not hang on it"
+    assert [(f.name, f.condition) for f in check.check(path)] == [
+        ("imread", left_out),
+        ("their_batch", left_out),
+        ("gca", "only in idle, which nothing here calls"),
+        ("vl_tshow", left_out),
+        ("drawing", left_out),
+    ]
+    path.write_text(path.read_text().replace("net.layers = {}", "net.layers = {read_all()}"))
+    assert [f.name for f in check.check(path) if not f.condition] == ["imread"]

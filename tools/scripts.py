@@ -79,7 +79,7 @@ def _check(path: Path, define: dict[str, str]) -> int:
     found = mscript.check.check(path, define)
     for finding in found:
         print(finding)
-    wrong = sum(not finding.guarded for finding in found)
+    wrong = sum(not finding.condition for finding in found)
     print(f"{path}: {f'{wrong} of its lines would not run' if wrong else 'all that it needs is known'}")
     return 1 if wrong else 0
 

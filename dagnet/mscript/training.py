@@ -29,44 +29,44 @@ def dispensable(function: tree.Function) -> tuple[frozenset[int], frozenset[str]
     A name is needed if it is in the first argument of cnn_train, or in a statement that assigns what is needed. That objects
     change where nothing is assigned shows only in a run. Nothing is dispensable where nothing is trained, nor with globals.
     """
-    trainers = TRAINERS | _aliases(function.body)
-    calls = [call for call in names.calls(function.body, trainers) if call.steps]
+    known = trainers(function.body)
+    calls = [call for call in names.calls(function.body, known) if call.steps]
     if not calls or any(isinstance(node, tree.Declare) for node in names.nodes(function.body)):
         return frozenset(), frozenset()
-    needed = set().union(trainers, *(_used(call.steps[0], ()) for call in map(_of_network, calls)))
-    parts = [(statement, names.assigned(statement), _used(statement, trainers)) for statement in function.body]
+    needed = set().union(known, *(_used(call.steps[0], ()) for call in map(of_network, calls)))
+    parts = [(statement, names.assigned(statement), _used(statement, known)) for statement in function.body]
     while grown := set().union(*(used for _, assigned, used in parts if assigned & needed)) - needed:
         needed |= grown
-    free = (id(s) for s, assigned, _ in parts if not assigned & needed and not _leaves(s, trainers))
+    free = (id(s) for s, assigned, _ in parts if not assigned & needed and not _leaves(s, known))
     return frozenset(free), frozenset(needed)
 
 
-def _aliases(body: tree.Block) -> set[str]:
-    """The variables that hold a trainer: trainfn = @cnn_train."""
+def trainers(body: tree.Block) -> frozenset[str]:
+    """cnn_train and cnn_train_dag, and the variables that hold one: trainfn = @cnn_train."""
     handles = (n for n in names.nodes(body) if isinstance(n, tree.Assign) and isinstance(n.value, tree.FunctionRef))
-    return {str(t.base) for n in handles if n.value.name in TRAINERS for t in n.targets if t is not None}  # type: ignore[union-attr]
+    return TRAINERS.union(str(t.base) for n in handles if n.value.name in TRAINERS for t in n.targets if t is not None)  # type: ignore[union-attr]
 
 
-def _of_network(call: tree.Chain) -> tree.Chain:
+def of_network(call: tree.Chain) -> tree.Chain:
     """The call of a trainer with its first argument alone: the network, without data and options."""
     step = call.steps[0]
     return replace(call, steps=(replace(step, args=step.args[:1]),)) if isinstance(step, tree.Paren) else call
 
 
-def _used(part: Any, trainers: Collection[str]) -> set[str]:
+def _used(part: Any, known: Collection[str]) -> set[str]:
     """The names with which a piece's chains begin, but for what a trainer takes beside the network."""
     if isinstance(part, tuple):
-        return set().union(*(_used(item, trainers) for item in part))
+        return set().union(*(_used(item, known) for item in part))
     if not is_dataclass(part):
         return set()
     found = set()
     if isinstance(part, tree.Chain) and isinstance(part.base, str):
         found.add(part.base)
-        part = _of_network(part) if part.base in trainers and part.steps else part
-    return found.union(*(_used(getattr(part, field.name), trainers) for field in fields(part)))
+        part = of_network(part) if part.base in known and part.steps else part
+    return found.union(*(_used(getattr(part, field.name), known) for field in fields(part)))
 
 
-def _leaves(statement: tree.Statement, trainers: Collection[str]) -> bool:
+def _leaves(statement: tree.Statement, known: Collection[str]) -> bool:
     """Whether a function may end in that statement."""
     returns = any(isinstance(node, tree.Jump) and node.kind == "return" for node in names.nodes(statement))
-    return returns or bool(names.calls(statement, trainers))
+    return returns or bool(names.calls(statement, known))
