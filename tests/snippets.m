@@ -566,3 +566,7 @@ c = {1:3, 4:6}; r = c{2}(end);
 c = {1:3, 4:6}; r = c{end}(c{1}(end));
 x = 1:5; i = 2; r = x(x(i) + 1:end - 1);
 x = 'a'; r = [x; x];
+r = max(zeros(0, 3));
+r = max(zeros(3, 0), [], 2);
+[r, k] = min(zeros(0, 3)); r = k;
+r = max([]);

@@ -221,6 +221,11 @@ def test_a_map_holds_values_by_reference():
     assert same("m = containers.Map({'b', 'a'}, {1, 2}); r = m.keys();", cell("a", "b"))
     assert same("m = containers.Map({'b', 'a'}, {1, 2}); r = isKey(m, 'b');", TRUE)
     assert run("m = containers.Map(); r = m('none');") is FAILED
+    assert same(
+        "m = containers.Map({'b', 'a'}, {1, 2}); r = isKey(m, {'b', 'q', 'a'});", np.array([[True, False, True]])
+    )
+    assert same("m = containers.Map(); s.x = 1; m('a') = s; r = m('a').x;", 1)
+    assert run("m = containers.Map(); s.x = 1; m('a') = s; m('a').x = 2; r = 1;") is FAILED  # only one level, in MATLAB
 
 
 def test_what_exists_is_told_as_matlab_tells_it(tmp_path, monkeypatch):

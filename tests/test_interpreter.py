@@ -317,5 +317,9 @@ def test_a_loop_without_end_is_stopped():
 def test_recursion_without_end_is_stopped(tmp_path):
     with pytest.raises(LimitReached, match="recursion"):
         function(tmp_path, "function r = f()\nr = f();\n")
+    count = "function r = f(n)\nif nargin < 1, n = 9; end, r = n;\nif n > 0, r = f(n - 1); end\n"
+    assert function(tmp_path, count, limits=Limits(recursion=10)).item() == 0
+    with pytest.raises(LimitReached, match="deeper than 9"):
+        function(tmp_path, count, limits=Limits(recursion=9))
     with pytest.raises(LimitReached, match="recursion"):
         run("f = @(g) g(g); r = f(f);")

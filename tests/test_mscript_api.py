@@ -49,6 +49,12 @@ def test_parameters_that_have_no_room_are_not_drawn(run, text):
         run("net = dagnn.DagNN() ; " + text)
 
 
+def test_a_block_says_how_large_its_outputs_are(run):
+    text = "b = dagnn.Conv('size', [3 3 2 4], 'pad', 1) ; s = b.getOutputSizes({[8 9 2]}) ; x = s{1} ;"
+    np.testing.assert_array_equal(run(text, "x"), [[8, 9, 4, 1]])
+    np.testing.assert_array_equal(run(text.replace("9 2", "9 2 5"), "x"), [[8, 9, 4, 5]])
+
+
 def test_a_script_does_not_evaluate_its_network(run):
     with pytest.raises(mscript.NotSupported, match=r"net\.eval is not known here"):
         run(START + "net.eval({'input', ones(8, 8, 2, 'single')}) ;")

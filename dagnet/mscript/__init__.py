@@ -8,7 +8,7 @@
 check.check(path) lists all that would not run. A parser (parser) makes a tree (syntax) of a file, which an interpreter
 (interpreter over assigning over evaluator over calling) runs with MATLAB's rules (operators, indexing, printf, builtins). What
 is not known stops the run with file, line and text (failures); what no stranger's script may do is refused (refused, limits).
-MatConvNet's functions and objects are dagnet's (matconvnet_api, networks, blocks).
+MatConvNet's functions and objects are dagnet's (matconvnet_api, networks, blocks); a script that trains ends there (training).
 topython writes a network as a Python function.
 """
 

@@ -71,10 +71,7 @@ class Assigner(Evaluator):
         elif isinstance(step, tree.Paren) and not rest:
             value.assign_index(self.arguments(step.args, value), new)
         elif isinstance(step, tree.Paren):
-            inner = value.index(self.arguments(step.args, value))
-            changed = self.changed(inner, rest, new)
-            if changed is not inner:
-                value.assign_index(self.arguments(step.args, value), changed)
+            raise MatlabError(f"Only one level of indexing is supported by a {class_of(value)}.")
         else:
             raise MatlabError(f"Brace indexing is not supported for variables of this type ({class_of(value)}).")
         return value

@@ -137,6 +137,7 @@ def _of_text(value: str, kind: str, flags: str, width: int, precision: int | Non
 
 def number_text(value: Any, kind: str, flags: str = "", width: int = 0, precision: int | None = None) -> str:
     """One number in one conversion."""
+    limits.spend(1)
     if isinstance(value, complex):
         raise NotSupported("a complex number in a format is not known here")
     value = int(value) if isinstance(value, bool) else value
@@ -185,6 +186,7 @@ def num2str(value: Any, form: Any = None) -> Any:
         raise MatlabError("Input to num2str must be numeric.", "MATLAB:num2str:nonNumericInput")
     if value.dtype.kind == "c":
         raise NotSupported("num2str of a complex number is not known here")
+    limits.spend(value.size)
     table = value.reshape((value.shape[0], -1), order="F") if value.size else value
     if form is not None and (is_char(form) or isinstance(form, String)):
         return rows([sprintf(text(form, "num2str"), [line.reshape(1, -1)]) for line in table])
@@ -251,6 +253,7 @@ def mat2str(value: Any, digits: int = 15) -> str:
             float(x) if value.dtype.kind == "f" else int(x), "g" if value.dtype.kind == "f" else "d", "", 0, digits
         )
 
+    limits.spend(value.size)
     if value.size == 1:
         return one(value.item())
     if not value.size:

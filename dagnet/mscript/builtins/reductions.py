@@ -132,8 +132,7 @@ def _extreme(name: str, larger: bool) -> None:
         axis = axis_of(x, dim, name)
         x = spread(x, axis)
         if x.shape[axis] == 0:
-            sizes = x.shape if x.shape == (0, 0) else (*x.shape[:axis], int(0 not in x.shape), *x.shape[axis + 1 :])
-            return [np.zeros(sizes, x.dtype), np.zeros(sizes)]
+            return [np.zeros(x.shape, x.dtype), np.zeros(x.shape)]
         if x.dtype.kind == "c":
             raise MatlabError(f"{name}: complex numbers are not known here")
         found = of(x, axis=axis, keepdims=True)

@@ -183,6 +183,7 @@ def strsplit(value: Any, delimiter: Any = None, *options: Any) -> Any:
             raise MatlabError(f"strsplit: the option {text(name, 'strsplit')!r} is not known here")
         collapse = bool(numbers(given).item())
     words = text(value, "strsplit")
+    limits.spend(len(words) / 10)
     parts, at, start = [], 0, 0
     while at < len(words):
         found = max((d for d in delimiters if d and words.startswith(d, at)), key=len, default=None)
