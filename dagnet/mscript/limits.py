@@ -57,7 +57,7 @@ class Budget:
         """
         if isinstance(itemsize, np.dtype):
             itemsize = OBJECT if itemsize.kind == "O" else itemsize.itemsize
-        count = prod(int(n) for n in shape)
+        count = prod(int(n) for n in shape if n)  # a sum of an empty array has elements where that has none
         if self.held + count * itemsize > self.limits.memory:
             sizes = "x".join(str(n) for n in shape)
             raise LimitReached(

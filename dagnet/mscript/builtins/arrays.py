@@ -170,6 +170,8 @@ def reshape(value: Any, *args: Any) -> Any:
             f"size for that dimension: {count} elements for {'x'.join(map(str, wanted))}.",
             "MATLAB:getReshapeDims:notSameNumel",
         )
+    if count == 0:
+        limits.room(wanted)  # zeros(0, 1) becomes 0x1e10
     array, closed = indexing.opened(value)
     return closed(array.reshape(trimmed(wanted), order="F"))
 
