@@ -570,3 +570,8 @@ r = max(zeros(0, 3));
 r = max(zeros(3, 0), [], 2);
 [r, k] = min(zeros(0, 3)); r = k;
 r = max([]);
+[s(1:2).x] = deal(7, 8); r = {s.x};
+s = struct('x', {1, 2, 3}); [s(2:3).x] = deal('a', 'b'); r = {s.x};
+s = struct('x', {1, 2, 3}); [s([true false true]).x] = deal(5); r = [s.x];
+r = num2str([0 0]);
+r = num2str([1 NaN 3]);

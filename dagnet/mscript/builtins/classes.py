@@ -126,7 +126,7 @@ for _name, _test in {
 }.items():
     pure(_name)(lambda value, *, _test=_test: logical(_test(value)))
 
-pure("gather", "full")(lambda value: value)
+pure("gather", "gpuArray", "full")(lambda value: value)  # a definition knows one memory
 
 
 @builtin("isprop")
