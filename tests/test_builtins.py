@@ -216,6 +216,11 @@ def test_a_seed_begins_the_stream_anew_and_a_state_can_be_kept():
     assert same("randn('seed', 2); a = randn; randn('seed', 2); r = double(a == randn);", 1)
 
 
+@pytest.mark.parametrize("number", ["2.5", "NaN", "Inf", "2i"])
+def test_where_a_whole_number_is_right_no_other_is_taken(number):
+    assert run(f"r = blanks({number});") is FAILED
+
+
 def test_a_map_holds_values_by_reference():
     assert same("m = containers.Map(); n = m; n('a') = 3; r = m('a');", 3)
     assert same("m = containers.Map({'b', 'a'}, {1, 2}); r = m.keys();", cell("a", "b"))
