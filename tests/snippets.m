@@ -575,3 +575,8 @@ s = struct('x', {1, 2, 3}); [s(2:3).x] = deal('a', 'b'); r = {s.x};
 s = struct('x', {1, 2, 3}); [s([true false true]).x] = deal(5); r = [s.x];
 r = num2str([0 0]);
 r = num2str([1 NaN 3]);
+r = [isrow(zeros(1, 2, 2)) iscolumn(zeros(2, 1, 2)) isrow(1:3) iscolumn((1:3)')];
+r = ones(2, 2, 2) * ones(2, 2);
+c = {1, 2}; [c{:}] = deal(3); r = c;
+s.c = {1, 2}; [s.c{1:3}] = deal(4, 5, 6); r = s.c;
+s.t = struct('x', {1, 2}); [s.t.x] = deal(8); r = [s.t.x];

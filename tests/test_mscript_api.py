@@ -49,6 +49,20 @@ def test_parameters_that_have_no_room_are_not_drawn(run, text):
         run("net = dagnn.DagNN() ; " + text)
 
 
+def test_variables_take_values_and_lose_them(run):
+    net = run(START + "net.vars(1).value = ones(2, 2, 2, 'single') ; net.vars(2).value = single(5) ;")
+    assert net.vars["input"].value.shape == (2, 2, 2)
+    text = START + "net.vars(1).value = single(5) ; net.vars(1).value = [] ; x = isempty(net.vars(1).value) ;"
+    assert run(text, "x").item()
+
+
+def test_a_net_prints_with_sizes_and_without(run, capsys):
+    run(START + "net.print() ;")
+    without = capsys.readouterr().out
+    run(START + "net.print({'input', [8 9 2 1]}) ;")
+    assert "6x7x4x1" in capsys.readouterr().out and "6x7x4x1" not in without and "Conv" in without
+
+
 def test_a_block_says_how_large_its_outputs_are(run):
     text = "b = dagnn.Conv('size', [3 3 2 4], 'pad', 1) ; s = b.getOutputSizes({[8 9 2]}) ; x = s{1} ;"
     np.testing.assert_array_equal(run(text, "x"), [[8, 9, 4, 1]])
