@@ -187,6 +187,14 @@ def test_a_file_loads_with_canonical_names_where_asked(tmp_path):
     for name in ("a.mat", "top.mat"):
         assert netfile.load(tmp_path / name, canonical_names=True).outputs == ["prob"]
         assert netfile.load(tmp_path / name).outputs == ["x2"]
+    assert netfile.from_struct(chain(CONV, SOFTMAX)).outputs == ["x2"]
+
+
+def test_classes_and_normalization_stand_beside_the_layers_in_old_files(tmp_path):
+    old = {"classes": {"name": matvalues.row(["cat", "dog"])}, "normalization": {"imageSize": numbers(8, 8, 3)}}
+    matfile.write(tmp_path / "old.mat", chain(CONV, **old))
+    assert same(netfile.load(tmp_path / "old.mat").meta, old)
+    assert same(netfile.load_simplenn(tmp_path / "old.mat").meta, old)
 
 
 def test_meta_inputs_follow_the_name_of_the_first_input():

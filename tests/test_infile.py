@@ -51,6 +51,8 @@ def test_a_block_of_another_class_is_written_as_a_new_one():
 def test_a_kept_unknown_block_is_written_with_what_it_holds_now():
     block = catalogue.Unknown("Mine", {"a": 1.0})
     assert infile.properties(layer(block, type="Mine", block={"a": 2.0}), None) == {"a": 1.0}
+    block = catalogue.Unknown("Mine", {"pad": 1.0, "a": 2.0, "stride": 3.0, "b": 4.0})
+    assert list(infile.properties(layer(block, type="Mine", block={}), None)) == ["pad", "a", "stride", "b"]
 
 
 def test_a_release_adds_what_the_file_lacks_and_takes_what_it_does_not_know():

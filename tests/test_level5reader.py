@@ -11,7 +11,7 @@ from dagnet.files import matfile
 from dagnet.files.matvalues import Foreign
 from tests.values import cell, differences, object_file
 
-DOUBLE, SINGLE, UINT8, INT16, CHAR, CELL, STRUCT, SPARSE, FUNCTION = 6, 7, 9, 10, 4, 1, 2, 5, 16
+DOUBLE, SINGLE, UINT8, INT16, CHAR, CELL, STRUCT, OBJECT, SPARSE, FUNCTION = 6, 7, 9, 10, 4, 1, 2, 3, 5, 16
 
 
 class Layout:
@@ -150,6 +150,9 @@ def test_handles_and_objects_are_named(make, read, tmp_path):
     outer = make.small(5, struct.pack(make.order + "i", 16)) + make.element(1, b"function_handle\0")
     handle = make.array(FUNCTION, (1, 1), make.array(STRUCT, (1, 1), outer, inside), name="f")
     assert read(make.file(handle)) == {"f": Foreign("function handle", "sin")}
+    old = make.element(1, b"inline"), make.small(5, struct.pack(make.order + "i", 2)), make.element(1, b"a\0")
+    content = make.array(OBJECT, (1, 1), *old, make.array(CHAR, (1, 1), make.element(16, b"x")), name="o")
+    assert read(make.file(content)) == {"o": Foreign("object", "inline")}
     assert read(object_file("net", "dagnn.DagNN")) == {"net": Foreign("object", "dagnn.DagNN")}
 
 

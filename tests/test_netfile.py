@@ -497,6 +497,12 @@ def test_files_without_vars_params_and_old_properties_load(net, tmp_path):
     assert all(p.value is None for p in again.params.values())
 
 
+def test_a_parameter_that_no_layer_uses_is_dropped_as_matconvnet_drops_it(net):
+    struct = struct_of(net)
+    struct["params"].records.append(struct["params"].records[0] | {"name": "stranger"})
+    assert list(netfile.from_struct(struct).params) == list(net.params)
+
+
 @pytest.mark.parametrize("name", ["net", "dag"])
 def test_an_object_in_place_of_a_struct_gets_matlabs_remedy(tmp_path, name):
     (tmp_path / "a.mat").write_bytes(object_file(name, "dagnn.DagNN"))

@@ -9,7 +9,7 @@ import pytest
 from dagnet.tools.parity import MATLAB
 
 from dagnet import DagNN, SimpleNN, simplenn
-from dagnet.files import netfile
+from dagnet.files import matfile, netfile
 from dagnet.layers import bnorm, catalogue, conv, dropout, loss, lrn, pool, relu, segmentation, sigmoid
 from tests import dumps, recorded_simplenn
 from tests.test_matfile import octave
@@ -390,6 +390,8 @@ def test_no_files_no_dump_and_other_names_are_refused(tmp_path, capsys):
     np.save(tmp_path / "own.npy", np.zeros(3))
     (tmp_path / "own.npy").rename(tmp_path / "own.npz")
     assert refused(call(capsys, "parity", net, dump, "--inputs", tmp_path / "own.npz"), "own.npz", "no .npz file")
+    matfile.write(tmp_path / "own.mat", {**images(), "name": "no array"})
+    assert call(capsys, "parity", net, dump, "--inputs", tmp_path / "own.mat")[0] == 0
     np.savez(tmp_path / "own.npz")
     assert refused(call(capsys, "parity", net, dump, "--inputs", tmp_path / "own.npz"), "it holds no arrays", "label")
     assert refused(call(capsys, "parity", net, dump, "--html", net), "net.mat: it is the file to read")
