@@ -89,10 +89,16 @@ class Rectified(block.Layer):  # in place, without a derivative, or with noise
 """
 
 
-def test_a_block_of_one_s_own_is_right_or_wrong(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def blocks(tmp_path, monkeypatch) -> None:
+    """The current folder holds these blocks as a module; what is registered is forgotten afterwards."""
     (tmp_path / "blocks_of_mine.py").write_text(BLOCKS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(catalogue, "_CLASSES", dict(catalogue._CLASSES))
+
+
+@pytest.mark.usefixtures("blocks")
+def test_a_block_of_one_s_own_is_right_or_wrong(capsys):
     define = ("--define", "Cubed=blocks_of_mine:Cubed")
     assert call(capsys, "gradcheck", "Cubed", *define)[0] == 0
     code, out, _ = call(capsys, "gradcheck", "Cubed", "factor=3.01", *define)
@@ -103,11 +109,9 @@ def test_a_block_of_one_s_own_is_right_or_wrong(tmp_path, monkeypatch, capsys):
     assert refused(call(capsys, "gradcheck", "Cubed", "--define", "Cubed"), "TYPE=MODULE:CLASS")
 
 
-def test_a_block_that_breaks_the_contract_is_wrong_whatever_its_slopes(tmp_path, monkeypatch, capsys):
-    (tmp_path / "rectified_of_mine.py").write_text(BLOCKS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(catalogue, "_CLASSES", dict(catalogue._CLASSES))
-    define = ("--define", "Rectified=rectified_of_mine:Rectified")
+@pytest.mark.usefixtures("blocks")
+def test_a_block_that_breaks_the_contract_is_wrong_whatever_its_slopes(tmp_path, capsys):
+    define = ("--define", "Rectified=blocks_of_mine:Rectified")
     assert call(capsys, "gradcheck", "Rectified", *define)[0] == 0
     for how, says in (
         ("place", "WRONG: .* forward writes to input 0"),
