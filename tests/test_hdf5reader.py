@@ -158,6 +158,11 @@ def test_without_names_of_fields_they_come_as_hdf5_orders_them(file):
     assert list(file.read()["s"]) == ["a", "b"]
 
 
+def test_a_group_without_members_is_a_struct_without_fields(file):
+    file.create_group("s").attrs["MATLAB_class"] = np.bytes_("struct")
+    assert file.read() == {"s": {}}
+
+
 def test_texts_may_hold_nul_and_more_than_two_dimensions(file):
     put(file, "t", np.array([[97], [0], [98], [0]], np.uint16), "char", {"MATLAB_int_decode": np.int32(2)})
     put(file, "u", np.full((2, 3, 2), 120, np.uint16), "char", {"MATLAB_int_decode": np.int32(2)})

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.io
+import scipy.sparse
 
 from dagnet.files import matfile, writable
 from tests.values import differences
@@ -36,8 +37,13 @@ def test_a_large_array_is_written_without_a_second_copy(tmp_path, monkeypatch, v
 
 def test_scipy_reads_the_same(tmp_path, rng):
     values = {"a": rng.random((3, 4, 2)), "z": np.array([[1 + 2j, 3]]), "b": np.array([[True, False]])}
-    matfile.write(tmp_path / "a.mat", values)
+    for bits in (8, 16, 32, 64):
+        for dtype in (np.dtype(f"int{bits}"), np.dtype(f"uint{bits}")):
+            values[dtype.name] = np.array([[np.iinfo(dtype).min, np.iinfo(dtype).max]], dtype)
+    values |= {"single": np.array([[-1.5, np.inf]], np.float32), "sparse": np.eye(3)}
+    matfile.write(tmp_path / "a.mat", values | {"sparse": scipy.sparse.csc_matrix(values["sparse"])})
     read = scipy.io.loadmat(tmp_path / "a.mat")
+    read["sparse"] = read["sparse"].toarray()
     assert all(np.array_equal(read[name], value) for name, value in values.items())
 
 
