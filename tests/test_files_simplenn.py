@@ -336,10 +336,12 @@ def test_a_saved_simplenn_loads_and_saves_as_the_same(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(again.layers[1]["weights"], net.layers[1]["weights"], strict=True))
 
 
-def test_layers_that_were_added_bare_are_saved_as_tidy_makes_them():
+def test_layers_that_were_added_bare_are_converted_and_saved_as_tidy_makes_them():
     net = simplenn.tidy(chain())
     net.layers.append({"type": "relu"})
-    assert [layer["name"] for layer in matvalues.items(simplenn.to_struct(net)["layers"])] == ["layer1"]
+    assert list(simplenn.from_simplenn(net).layers) == ["layer1"]
+    net.layers.append({"type": "softmax"})
+    assert [layer["name"] for layer in matvalues.items(simplenn.to_struct(net)["layers"])] == ["layer1", "layer2"]
 
 
 def test_a_dagnn_is_no_simplenn(tmp_path):

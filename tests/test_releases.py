@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dagnet.files import releases
+from dagnet.files import fields, releases
+from dagnet.layers import catalogue
 from dagnet.training import profile
 
 
@@ -24,6 +25,16 @@ def test_a_release_gets_the_properties_that_it_knows(release, matlab_type, kept)
     properties = {"numChannels": 4.0, "epsilon": np.array([[1e-3]]), "opts": np.empty((0, 0), object)}
     assert list(releases.known_to(release, matlab_type, properties, "bn")) == kept
     assert list(properties) == ["numChannels", "epsilon", "opts"]
+
+
+def test_what_a_new_block_has_beyond_a_release_is_what_is_built_in_there():
+    for matlab_type in catalogue.known():
+        block = catalogue.find(matlab_type)()
+        properties = {name: fields.to_matlab(value) for name, value in catalogue.to_matlab(block).items()}
+        if matlab_type == "dagnn.BatchNorm":
+            properties["epsilon"] = 1e-3
+        for release in releases.RELEASES:
+            releases.known_to(release, matlab_type, properties, "x")
 
 
 @pytest.mark.parametrize(
