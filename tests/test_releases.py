@@ -30,7 +30,8 @@ def test_a_release_gets_the_properties_that_it_knows(release, matlab_type, kept)
 def test_what_a_new_block_has_beyond_a_release_is_what_is_built_in_there():
     for matlab_type in catalogue.known():
         block = catalogue.find(matlab_type)()
-        properties = {name: fields.to_matlab(value) for name, value in catalogue.to_matlab(block).items()}
+        names = catalogue.matlab_fields(type(block))
+        properties = {name: fields.to_matlab(getattr(block, field.name)) for name, field in names.items()}
         if matlab_type == "dagnn.BatchNorm":
             properties["epsilon"] = 1e-3
         for release in releases.RELEASES:
