@@ -68,7 +68,7 @@ def backward(
     dilate: Numbers = 1,
     need_dx: bool = True,
 ) -> tuple[Array | None, Array, Array | None]:
-    """dx, dw and db, shaped like x, w and b; dx is None where it is not needed, db where there is no b.
+    """dx (H, W, C, N), dw and db, shaped like w and b; dx is None where it is not needed, db where there is no b.
 
     Raises ValueError where the shapes do not fit.
     """

@@ -44,7 +44,10 @@ def backward(
     crop: Numbers = 0,
     num_groups: int = 1,
 ) -> tuple[Array, Array, Array | None]:
-    """dx, dw and db, shaped like x, w and b; db is None where there is no b. Raises ValueError where shapes do not fit."""
+    """dx (H, W, C, N), dw and db, shaped like w and b; db is None where there is no b.
+
+    Raises ValueError where shapes do not fit.
+    """
     array.check_floats("convt", x=x, w=w, b=b, dy=dy)
     x, filters = array.four_d(x), array.four_d(w)
     plan = _adjoint(x.shape, filters, b, upsample, crop, num_groups)

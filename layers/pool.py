@@ -45,7 +45,7 @@ def forward(x: Array, pool: Numbers, *, stride: Numbers = 1, pad: Numbers = 0, m
 def backward(
     x: Array, pool: Numbers, dy: Array, *, stride: Numbers = 1, pad: Numbers = 0, method: str = "max"
 ) -> Array:
-    """dx, shaped like x. Raises ValueError as forward does, and where dy has not y's shape."""
+    """dx (H, W, C, N). Raises ValueError as forward does, and where dy has not y's shape."""
     array.module_of(x, dy)
     array.check_floats("pool", x=x, dy=dy)
     x = array.four_d(x)
