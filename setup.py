@@ -12,7 +12,7 @@ HOME = {
     "dagnet.tools": "tools",
 }
 PARTS = ["data", "evaluation", "files", "matconvnet", "mscript", "mscript.builtins", "parity", "summary", "training"]
-PACKAGES = ["dagnet", *(f"dagnet.{part}" for part in PARTS), *HOME]
+PACKAGES = ["dagnet", *(f"dagnet.{part}" for part in PARTS), *HOME, "dagnet.tools.benchmark"]
 HERE = Path(__file__).parent
 
 setup(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # a verb is imported when it is called, not before
     from . import arguments as arguments
     from . import bench as bench
+    from . import benchmark as benchmark
     from . import command as command
     from . import contenders as contenders
     from . import convert as convert
