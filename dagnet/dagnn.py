@@ -11,7 +11,7 @@ import numpy as np
 
 from dagnet import execution
 from dagnet.graph import Graph, LayerRecord, Param, Table, Var
-from dagnet.layers import array, catalogue, dropout
+from dagnet.layers import array, buffers, catalogue, dropout
 from dagnet.layers.array import Array
 from dagnet.layers.block import Layer, Size
 from dagnet.layers.geometry import IDENTITY, ReceptiveField
@@ -180,13 +180,17 @@ class DagNN:
             execution.backward(self._graph, options)
 
     def reset(self) -> None:
-        """Forget all values and derivatives but the parameters' values, and what blocks keep (averages, masks)."""
+        """Forget all values and derivatives but the parameters' values, and what blocks keep (averages, masks).
+
+        Memory that was kept to be used again goes back to the system.
+        """
         for var in self.vars.values():
             var.value = var.der = None
         for param in self.params.values():
             param.der = None
         for record in self.layers.values():
             record.block.reset()
+        buffers.release()
 
     def seed(self, *numbers: int) -> None:
         """Start all that is random in blocks (DropOut) anew: the same numbers, the same masks."""

@@ -3,6 +3,9 @@
 Forward   layers run in execution order; a layer that lacks an input is skipped (a loss without labels), as in MatConvNet.
           Its outputs have no value then: DagNN.eval forgets those of earlier calls, which MatConvNet lets stand.
 Backward  layers run in reverse. Where several layers read one variable or parameter, their derivatives are added.
+Fusion    With conserve_memory, a layer that can apply a ReLU to its output does so where that ReLU alone reads it (Conv): the
+          variable between them gets neither value nor derivative, which would be freed at once, and two passes over memory
+          are spared.
 Memory    With conserve_memory a variable's value goes when its last reader has run, unless it is precious or backward needs
           it; its derivative and value go when its maker's backward begins. The values of the net's outputs stay: MatConvNet
           frees them too, so that who asks for the loss of a training step must have made it precious.
@@ -33,8 +36,12 @@ def forward(graph: Graph, options: Options, *, derivatives: bool) -> None:
     """Compute every variable that can be computed; keep what backward will need where `derivatives` follow."""
     unread = {name: var.fanout for name, var in graph.vars.items()}
     spared = _needed_by_backward(graph) if derivatives else set()
+    fusions = fused(graph, options)
+    inside = {relu.name for relu in fusions.values()}
     for name in graph.order:
-        record = graph.layers[name]
+        if name in inside:
+            continue
+        record, rectifier = graph.layers[name], fusions.get(name)
         inputs: list[Any] = [graph.vars[v].held["value"] for v in record.inputs]
         for v in record.inputs:
             unread[v] -= 1
@@ -44,27 +51,38 @@ def forward(graph: Graph, options: Options, *, derivatives: bool) -> None:
             check_count("inputs", record.inputs, record.block.n_inputs)
             check_count("params", record.params, record.block.n_params)
             params = _param_values(graph, record)
-            outputs = record.block.forward(inputs, params)
+            run = record.block.forward_rectified if rectifier else record.block.forward
+            outputs = run(inputs, params)
             check_count("outputs", record.outputs, (len(outputs),))
         for v in record.inputs:
             if options.conserve_memory and not unread[v] and v not in spared and not graph.vars[v].precious:
                 graph.vars[v].free("value", f"after layer '{name}' had read it")
-        for v, value in zip(record.outputs, outputs, strict=True):
+        if rectifier:
+            graph.vars[record.outputs[0]].pass_over(
+                "value", f"in layer '{name}', which ran '{rectifier.name}' inside it,"
+            )
+        made = rectifier.outputs if rectifier else record.outputs
+        for v, value in zip(made, outputs, strict=True):
             graph.vars[v].put("value", value)
 
 
 def backward(graph: Graph, options: Options) -> None:
     """Compute the derivatives of all variables and parameters from those that the net's outputs were given."""
     seen: Counter[tuple[str, str]] = Counter()
+    fusions = fused(graph, options)
+    inside = {relu.name for relu in fusions.values()}
     for name in reversed(graph.order):
-        record = graph.layers[name]
-        makers = [graph.vars[v] for v in record.outputs]
+        if name in inside:
+            continue
+        record, rectifier = graph.layers[name], fusions.get(name)
+        makers = [graph.vars[v] for v in (rectifier or record).outputs]
         der_outputs = [var.held["der"] for var in makers]
         if any(der is None for der in der_outputs):
             continue
         used = record.inputs if record.block.backward_uses == "inputs" else record.outputs
         values: list[Any] = [graph.vars[v].held["value"] for v in used]
-        if any(value is None for value in values):
+        outputs: list[Any] = [var.held["value"] for var in makers] if rectifier else []
+        if any(value is None for value in [*values, *outputs]):
             continue
         for var in makers:
             if options.conserve_memory and not var.precious:
@@ -72,7 +90,14 @@ def backward(graph: Graph, options: Options) -> None:
                     var.free(what, f"when layer '{name}' had passed it back")
         record.block.needs_input_der = options.input_ders or any(graph.vars[v].fanin for v in record.inputs)
         with named(record, [value.shape for value in values]):
-            der_inputs, der_params = record.block.backward(values, _param_values(graph, record), der_outputs)
+            params = _param_values(graph, record)
+            if rectifier:
+                der_inputs, der_params = record.block.backward_rectified(values, outputs, params, der_outputs)
+                graph.vars[record.outputs[0]].pass_over(
+                    "der", f"in layer '{name}', which ran '{rectifier.name}' inside it,"
+                )
+            else:
+                der_inputs, der_params = record.block.backward(values, params, der_outputs)
             check_count("inputs", record.inputs, (len(der_inputs),))
             check_count("params", record.params, (len(der_params),))
         for v, der in zip(record.inputs, der_inputs, strict=True):
@@ -84,6 +109,27 @@ def backward(graph: Graph, options: Options) -> None:
             fresh = not seen["param", p] and not options.accumulate_param_ders
             param.der = der if fresh else added(param.der, der)
             seen["param", p] += 1
+
+
+def fused(graph: Graph, options: Options) -> dict[str, LayerRecord]:
+    """By the name of a layer that is to apply a ReLU to its output itself, that ReLU's layer."""
+    if not options.conserve_memory:
+        return {}
+    makers = {
+        record.outputs[0]: record
+        for record in graph.layers.values()
+        if record.block.can_rectify and len(record.outputs) == 1 and graph.vars[record.outputs[0]].fanout == 1
+    }
+    return {
+        makers[relu.inputs[0]].name: relu
+        for relu in graph.layers.values()
+        if relu.block.rectifies
+        and len(relu.inputs) == 1
+        and relu.inputs[0] in makers
+        and not graph.vars[relu.inputs[0]].precious
+        and len(relu.outputs) == 1
+        and not relu.params
+    }
 
 
 def checked(what: str, value: Array, device: str) -> Array:
@@ -119,7 +165,7 @@ def added(sum_so_far: Array | None, der: Array | None) -> Array | None:
     if sum_so_far is None or der is None:
         return der if sum_so_far is None else sum_so_far
     xp = array.module_of(sum_so_far, der)
-    return xp.add(sum_so_far, der, out=xp.empty_like(der))  # in der's memory order, which CuPy would not keep
+    return xp.add(sum_so_far, der, out=array.empty_like(der))
 
 
 def _needed_by_backward(graph: Graph) -> set[str]:

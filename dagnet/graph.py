@@ -85,6 +85,11 @@ class Var:
             self.held[what] = None
             self.freed[what] = when
 
+    def pass_over(self, what: str, when: str) -> None:
+        """Hold no value or der, since none was made, remembering why as free does."""
+        self.held[what] = None
+        self.freed[what] = when
+
     @property
     def value(self) -> Array | None:
         """The value; raises RuntimeError where it was freed."""

@@ -5,6 +5,7 @@ from . import attribute_losses as attribute_losses
 from . import bilinearsampler as bilinearsampler
 from . import block as block
 from . import bnorm as bnorm
+from . import buffers as buffers
 from . import catalogue as catalogue
 from . import class_losses as class_losses
 from . import concat as concat
@@ -12,9 +13,11 @@ from . import conv as conv
 from . import convt as convt
 from . import crop as crop
 from . import dropout as dropout
+from . import gemm as gemm
 from . import geometry as geometry
 from . import gradcheck as gradcheck
 from . import grid as grid
+from . import kernels as kernels
 from . import labels as labels
 from . import loss as loss
 from . import lrn as lrn
@@ -28,10 +31,12 @@ from . import roipool as roipool
 from . import samples as samples
 from . import scale as scale
 from . import segmentation as segmentation
+from . import settings as settings
 from . import sigmoid as sigmoid
 from . import smoothl1 as smoothl1
 from . import softmax as softmax
 from . import spnorm as spnorm
 from . import sum as sum
 from . import taccum as taccum
+from . import threads as threads
 from . import trial as trial

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from . import buffers
+
 Array = Any  # numpy.ndarray or cupy.ndarray: the two share no base class
 
 
@@ -52,13 +54,28 @@ def check_repeats(what: str, a: Array, size: Sequence[int]) -> None:
 def empty(xp: ModuleType, shape: Sequence[int], dtype: Any) -> Array:
     """An uninitialised (H, W, C, N) array whose memory order is N, H, W, C."""
     h, w, c, n = shape
-    return xp.empty((n, h, w, c), dtype).transpose(1, 2, 3, 0)
+    return flat(xp, (n, h, w, c), dtype).transpose(1, 2, 3, 0)
 
 
 def zeros(xp: ModuleType, shape: Sequence[int], dtype: Any) -> Array:
     """An (H, W, C, N) array of zeros whose memory order is N, H, W, C."""
-    h, w, c, n = shape
-    return xp.zeros((n, h, w, c), dtype).transpose(1, 2, 3, 0)
+    zeros = empty(xp, shape, dtype)
+    zeros[...] = 0
+    return zeros
+
+
+def flat(xp: ModuleType, shape: Sequence[int], dtype: Any) -> Array:
+    """An uninitialised array in C order, of any number of dimensions, on the CPU out of reused memory."""
+    return buffers.empty(shape, dtype) if xp is np else xp.empty(shape, dtype)
+
+
+def empty_like(x: Array) -> Array:
+    """An uninitialised array of x's shape, dtype and memory order, which CuPy's own operations would not keep."""
+    if not isinstance(x, np.ndarray):
+        return module_of(x).empty_like(x)
+    axes = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    fresh = buffers.empty([x.shape[axis] for axis in axes], x.dtype)
+    return fresh.transpose([axes.index(axis) for axis in range(x.ndim)])
 
 
 def four_d(x: Array) -> Array:

@@ -23,6 +23,8 @@ class Layer:
                      suffice (ReLU), so that the net may free the inputs during the forward pass
     n_inputs         how many inputs and parameters the block takes, any of these numbers; (): the block itself judges
     n_params
+    rectifies        the block is max(x, 0): a layer whose output only it reads may do it in its place, in fewer passes
+    can_rectify      the block has forward_rectified and backward_rectified, which do so
     needs_input_der  False, set by the net, where nobody asks for the inputs' derivatives (the images of a training run);
                      a block may then return None for them
     """
@@ -31,6 +33,8 @@ class Layer:
     backward_uses: ClassVar[Literal["inputs", "outputs"]] = "inputs"
     n_inputs: ClassVar[tuple[int, ...]] = ()
     n_params: ClassVar[tuple[int, ...]] = ()
+    rectifies: bool = False
+    can_rectify: ClassVar[bool] = False
     needs_input_der: bool = True
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
@@ -45,6 +49,16 @@ class Layer:
         None stands for "there is none" (labels).
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def forward_rectified(self, inputs: list[Array], params: list[Array]) -> list[Array]:
+        """max(outputs, 0), where can_rectify."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward_rectified")
+
+    def backward_rectified(
+        self, inputs: list[Array], outputs: list[Array], params: list[Array], der_outputs: list[Array]
+    ) -> tuple[list[Array | None], list[Array | None]]:
+        """As backward; `outputs` are what forward_rectified gave, and der_outputs their derivatives."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward_rectified")
 
     def init_params(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Fresh values of the parameters, float32."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from . import array, block, parts
+from . import array, block, parts, threads
 from .array import Array
 
 FEW = 64  # rows whose sum in single precision is off by a few units in the last place at most
@@ -31,20 +31,20 @@ def forward(
     xp = array.module_of(x, g, b, moments)
     pixels = _pixels(x)
     _check(pixels.shape[1], g, b, moments)
-    y, offset = xp.empty_like(pixels), b.reshape(-1)
+    y, offset = array.empty_like(pixels), b.reshape(-1)
     if moments is None:
         moments, mean = _centred(pixels, epsilon, y)
         slope = g.reshape(-1) / moments[:, 1]
         offset = offset - slope * mean
     else:
         slope = g.reshape(-1) / moments[:, 1]
-        parts.run(lambda x, y, mu: xp.subtract(x, mu, out=y), parts.of([pixels, y], [moments[:, 0]]))
+        threads.run(lambda x, y, mu: xp.subtract(x, mu, out=y), parts.of([pixels, y], [moments[:, 0]]))
 
     def finish(y: Array, slope: Array, offset: Array) -> None:
         y *= slope
         y += offset
 
-    parts.run(finish, parts.of([y], [slope, offset]))
+    threads.run(finish, parts.of([y], [slope, offset]))
     return _as_data(y, x), moments
 
 
@@ -60,7 +60,7 @@ def backward(
     pixels, dy = _pixels(x), _pixels(array.derivative("bnorm", dy, array.four_d(x).shape))
     m, channels = pixels.shape
     _check(channels, g, b, moments)
-    dx = xp.empty_like(pixels)
+    dx = array.empty_like(pixels)
     if moments is None:
         moments, _ = _centred(pixels, epsilon, dx)
     mu, sigma = moments[:, 0], moments[:, 1]
@@ -69,7 +69,7 @@ def backward(
         xp.subtract(x, mu, out=dx)
         return _sums(dy, channels), _sums(dx, channels, dy)
 
-    db, dg = _total(parts.run(sums, parts.of([pixels, dy, dx], [mu])))
+    db, dg = _total(threads.run(sums, parts.of([pixels, dy, dx], [mu])))
     dg = dg / sigma
     means = (db / m).astype(x.dtype)
     slope, scale = (dg / (m * sigma)).astype(x.dtype), g.reshape(-1) / sigma
@@ -80,7 +80,7 @@ def backward(
         xp.subtract(dy, dx, out=dx)
         dx *= scale
 
-    parts.run(finish, parts.of([dy, dx], [slope, means, scale]))
+    threads.run(finish, parts.of([dy, dx], [slope, means, scale]))
     dg, db = dg.astype(x.dtype).reshape(g.shape), db.astype(x.dtype).reshape(b.shape)
     return _as_data(dx, x), dg, db, moments
 
@@ -88,7 +88,7 @@ def backward(
 def batch_moments(x: Array, epsilon: float) -> Array:
     """[mu, sigma] (C, 2) of x (H, W, C, N)."""
     pixels = _pixels(x)
-    return _centred(pixels, epsilon, array.module_of(x).empty_like(pixels))[0]
+    return _centred(pixels, epsilon, array.empty_like(pixels))[0]
 
 
 def _centred(pixels: Array, epsilon: float, out: Array) -> tuple[Array, Array]:
@@ -103,7 +103,7 @@ def _centred(pixels: Array, epsilon: float, out: Array) -> tuple[Array, Array]:
         xp.subtract(x, shift, out=out)
         return _sums(out, channels), _sums(out, channels, out)
 
-    total, squares = _total(parts.run(sums, parts.of([pixels, out], [shift])))
+    total, squares = _total(threads.run(sums, parts.of([pixels, out], [shift])))
     mean = total / m
     sigma = xp.sqrt(xp.maximum(squares / m - mean * mean, 0) + epsilon)
     return xp.stack([shift + mean, sigma], axis=1).astype(pixels.dtype), mean.astype(pixels.dtype)

@@ -20,10 +20,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod, sqrt
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from . import array, block, geometry
+from . import array, block, geometry, relu
 from .array import Array
 from .geometry import Numbers
 
@@ -31,9 +32,19 @@ PART_BYTES = {"numpy": 4 << 20, "cupy": 256 << 20}  # of window rows made at a t
 
 
 def forward(
-    x: Array, w: Array, b: Array | None = None, *, stride: Numbers = 1, pad: Numbers = 0, dilate: Numbers = 1
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: Numbers = 1,
+    pad: Numbers = 0,
+    dilate: Numbers = 1,
+    rectify: bool = False,
 ) -> Array:
-    """y (YH, YW, K, N). Raises ValueError where the shapes do not fit."""
+    """y (YH, YW, K, N), or with rectify max(y, 0): a ReLU while the numbers are at hand.
+
+    Raises ValueError where the shapes do not fit.
+    """
     array.check_floats("conv", x=x, w=w, b=b)
     x, w = array.four_d(x), array.four_d(w)
     plan = Plan.of(x.shape, w, b, stride, pad, dilate)
@@ -54,6 +65,8 @@ def forward(
                 out[...] = xp.matmul(columns, matrix).reshape(out.shape)
     if b is not None and b.size:
         rows += b.ravel()
+    if rectify:
+        xp.maximum(rows, 0, out=rows)
     return y
 
 
@@ -67,18 +80,25 @@ def backward(
     pad: Numbers = 0,
     dilate: Numbers = 1,
     need_dx: bool = True,
+    rectified: Array | None = None,
 ) -> tuple[Array | None, Array, Array | None]:
     """dx (H, W, C, N), dw and db, shaped like w and b; dx is None where it is not needed, db where there is no b.
 
+    rectified is what forward gave with rectify: then dy is the derivative for that.
     Raises ValueError where the shapes do not fit.
     """
     array.check_floats("conv", x=x, w=w, b=b, dy=dy)
     x, filters = array.four_d(x), array.four_d(w)
     plan = Plan.of(x.shape, filters, b, stride, pad, dilate)
     rows = array.base(array.derivative("conv", dy, plan.output))
+    if rectified is None:
+        db = bias_derivative(rows, b)
+    else:
+        kept, sums = relu.masked(rows.reshape(-1, plan.k), array.base(rectified).reshape(-1, plan.k))
+        rows, db = kept.reshape(rows.shape), sums.reshape(b.shape) if b is not None and b.size else b
     dw = filter_derivative(plan, array.base(x), rows, filters).reshape(w.shape)
     dx = data_derivative(plan, rows, filters) if need_dx else None
-    return dx, dw, bias_derivative(rows, b)
+    return dx, dw, db
 
 
 def bias_derivative(dy: Array, b: Array | None) -> Array | None:
@@ -275,6 +295,7 @@ class Conv(block.Layer):
     opts: list = field(default_factory=lambda: ["cuDNN"])
 
     n_inputs, n_params = (1,), (1, 2)
+    can_rectify = True
 
     def __post_init__(self) -> None:
         self.size = [int(v) for v in [*self.size, 1, 1, 1, 1][:4]]
@@ -282,7 +303,7 @@ class Conv(block.Layer):
         self.stride = list(geometry.positive_pair(self.stride, "Conv: stride"))
         self.dilate = list(geometry.positive_pair(self.dilate, "Conv: dilate"))
 
-    def _options(self) -> dict[str, list[int]]:
+    def _options(self) -> dict[str, Any]:
         return {"stride": self.stride, "pad": self.pad, "dilate": self.dilate}
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
@@ -293,8 +314,24 @@ class Conv(block.Layer):
         self, inputs: list[Array], params: list[Array], der_outputs: list[Array]
     ) -> tuple[list[Array | None], list[Array | None]]:
         """dx; dw [, db]."""
+        return self._derived(inputs[0], params, der_outputs[0], None)
+
+    def forward_rectified(self, inputs: list[Array], params: list[Array]) -> list[Array]:
+        """max(y, 0)."""
+        return [forward(inputs[0], *params, rectify=True, **self._options())]
+
+    def backward_rectified(
+        self, inputs: list[Array], outputs: list[Array], params: list[Array], der_outputs: list[Array]
+    ) -> tuple[list[Array | None], list[Array | None]]:
+        """dx; dw [, db], from the ReLU's output and its derivative."""
+        return self._derived(inputs[0], params, der_outputs[0], outputs[0])
+
+    def _derived(
+        self, x: Array, params: list[Array], dy: Array, rectified: Array | None
+    ) -> tuple[list[Array | None], list[Array | None]]:
         w, b = (*params, None)[:2]
-        dx, *ders = backward(inputs[0], w, b, der_outputs[0], need_dx=self.needs_input_der, **self._options())
+        needed = self.needs_input_der
+        dx, *ders = backward(x, w, b, dy, need_dx=needed, rectified=rectified, **self._options())
         return [dx], ders[: len(params)]
 
     def init_params(self, rng: np.random.Generator) -> list[np.ndarray]:

@@ -34,14 +34,16 @@ def forward(
     elif mask.shape != x.shape:
         raise ValueError(f"dropout: the mask has shape {mask.shape}; x's shape {x.shape} is right")
     xp = array.module_of(mask, x)
-    return xp.multiply(mask, x, out=xp.empty_like(x)), mask  # out: in x's memory order, which CuPy alone would not keep
+    return xp.multiply(
+        mask, x, out=array.empty_like(x)
+    ), mask  # out: in x's memory order, which CuPy alone would not keep
 
 
 def backward(mask: Array, dy: Array) -> Array:
     """dx, from the mask that forward returned and dy. Raises ValueError where the two differ in shape or dtype."""
     array.check_floats("dropout", mask=mask, dy=dy)
     xp, dy = array.module_of(mask, dy), array.derivative("dropout", dy, mask.shape)
-    return xp.multiply(mask, dy, out=xp.empty_like(dy))
+    return xp.multiply(mask, dy, out=array.empty_like(dy))
 
 
 def draw(x: Array, rate: float, rng: Generator | None) -> Array:

@@ -11,7 +11,7 @@ Source    MatConvNet manual, 4.7; vl_nnnormalize of 1.0-beta25. Its CPU code tak
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from . import array, block, parts
+from . import array, block, parts, threads
 from .array import Array
 
 
@@ -20,12 +20,12 @@ def forward(x: Array, *, param: Sequence[float] = (5, 1, 0.0001 / 5, 0.75)) -> A
     array.check_floats("LRN", x=x)
     n, kappa, alpha, beta = _checked(param)
     x = array.base(array.four_d(x))
-    xp, y = array.module_of(x), array.module_of(x).empty_like(x)
+    xp, y = array.module_of(x), array.empty_like(x)
 
     def piece(x: Array, y: Array) -> None:
         xp.multiply(x, array.power(_size(x, n, kappa, alpha), -beta), out=y)
 
-    parts.run(piece, parts.of([_pixels(x), _pixels(y)]))
+    threads.run(piece, parts.of([_pixels(x), _pixels(y)]))
     return y.transpose(1, 2, 3, 0)
 
 
@@ -35,7 +35,7 @@ def backward(x: Array, dy: Array, *, param: Sequence[float] = (5, 1, 0.0001 / 5,
     n, kappa, alpha, beta = _checked(param)
     x = array.four_d(x)
     x, dy = array.base(x), array.base(array.derivative("LRN", dy, x.shape))
-    xp, dx = array.module_of(x, dy), array.module_of(x).empty_like(x)
+    xp, dx = array.module_of(x, dy), array.empty_like(x)
 
     def piece(x: Array, dy: Array, dx: Array) -> None:
         size = _size(x, n, kappa, alpha)
@@ -44,7 +44,7 @@ def backward(x: Array, dy: Array, *, param: Sequence[float] = (5, 1, 0.0001 / 5,
         inner *= x
         dx -= inner
 
-    parts.run(piece, parts.of([_pixels(x), _pixels(dy), _pixels(dx)]))
+    threads.run(piece, parts.of([_pixels(x), _pixels(dy), _pixels(dx)]))
     return dx.transpose(1, 2, 3, 0)
 
 

@@ -1,13 +1,9 @@
-"""Work on pixels in parts that fit a core's cache, shared by the cores: for layers that are a few passes over their data.
+"""Pixels in parts that fit a core's cache, for threads to share: for layers that are a few passes over their data.
 
 On the GPU there is one part, which is everything.
 """
 
-import functools
-import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,33 +30,3 @@ def of(arrays: Sequence[Array], vectors: Sequence[Array] = ()) -> list[tuple[Arr
     ends = [(start, min(start + step, whole)) for start in range(0, whole, step)] or [(0, 0)]
     parts = [(*(a[start:end].reshape(-1, side * channels) for a in arrays), *repeated) for start, end in ends]
     return parts if whole == pixels else [*parts, (*(a[whole:] for a in arrays), *vectors)]
-
-
-def run(work: Callable[..., Any], parts: Iterable[tuple[Array, ...]]) -> list[Any]:
-    """[work(*part) for part in parts], by as many threads as threads() says."""
-    parts = list(parts)
-    results: list[Any] = [None] * len(parts)
-    numbers = iter(range(len(parts)))  # each thread takes the next: a slow one holds nobody up
-
-    def take() -> None:
-        for i in numbers:
-            results[i] = work(*parts[i])
-
-    helpers = [_pool().submit(take) for _ in range(min(threads(), len(parts)) - 1)]
-    take()
-    for helper in helpers:
-        if not helper.cancel():  # one that has not begun by now has nothing left to do
-            helper.result()
-    return results
-
-
-def threads() -> int:
-    """As many as this process may use cores, or fewer where the environment holds BLAS to fewer."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    allowed = (os.environ.get(name, "") for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
-    return min([cores, *(int(number) for number in allowed if number.isdigit() and int(number))])
-
-
-@functools.cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads(), "dagnet-parts")

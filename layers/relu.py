@@ -18,7 +18,7 @@ def forward(x: Array, *, leak: float = 0.0) -> Array:
     """y, shaped like x. Raises ValueError unless x is float32 or float64."""
     array.check_floats("relu", x=x)
     xp, x = array.module_of(x), array.four_d(x)
-    y = xp.maximum(x, 0, out=xp.empty_like(x))  # out: in x's memory order, which CuPy alone would not keep
+    y = xp.maximum(x, 0, out=array.empty_like(x))  # out: in x's memory order, which CuPy alone would not keep
     if leak != 0:
         below = xp.minimum(x, 0)
         below *= float(leak)
@@ -31,12 +31,20 @@ def backward(x: Array, dy: Array, *, leak: float = 0.0) -> Array:
     array.check_floats("relu", x=x, dy=dy)
     xp, x = array.module_of(x, dy), array.four_d(x)
     dy = array.derivative("relu", dy, x.shape)
-    slope = xp.greater(x, 0, out=xp.empty_like(dy))
+    slope = xp.greater(x, 0, out=array.empty_like(dy))
     if leak != 0:
         slope *= 1 - float(leak)
         slope += float(leak)
     slope *= dy
     return slope
+
+
+def masked(dy: Array, y: Array) -> tuple[Array, Array]:
+    """(pixels, K) each: dy where the output y is above 0, else 0; and the K sums of that, which are a bias's derivative."""
+    xp = array.module_of(dy, y)
+    kept = xp.greater(y, 0, out=array.empty_like(dy))
+    kept *= dy
+    return kept, xp.ones(len(dy), dy.dtype) @ kept  # the sum as a product: BLAS is the faster adder
 
 
 @dataclass
@@ -53,6 +61,11 @@ class ReLU(block.Layer):
     def backward_uses(self) -> Literal["inputs", "outputs"]:  # type: ignore[override]  # here it depends on the leak
         """ "outputs" with use_short_circuit; a negative leak needs the input's sign, which the output then hides."""
         return "outputs" if self.use_short_circuit and self.leak >= 0 else "inputs"
+
+    @property
+    def rectifies(self) -> bool:  # type: ignore[override]  # here it depends on the leak
+        """Whether y is all that backward asks for, and max(x, 0)."""
+        return self.leak == 0 and self.backward_uses == "outputs"
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from x."""

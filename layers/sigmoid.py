@@ -18,7 +18,7 @@ def forward(x: Array) -> Array:
     xp, x = array.module_of(x), array.four_d(x)
     e = xp.exp(-xp.abs(x))  # never overflows, whatever the sign of x
     above = xp.where(x >= 0, 1, e)
-    return xp.divide(above, 1 + e, out=xp.empty_like(x))  # out: in x's memory order, which CuPy alone would not keep
+    return xp.divide(above, 1 + e, out=array.empty_like(x))  # out: in x's memory order, which CuPy alone would not keep
 
 
 def backward(x: Array, dy: Array) -> Array:

@@ -17,7 +17,7 @@ def forward(x: Array) -> Array:
     array.check_floats("softmax", x=x)
     xp = array.module_of(x)
     x = array.four_d(x)
-    y = xp.subtract(x, x.max(axis=2, keepdims=True), out=xp.empty_like(x))  # out: in x's memory order, with CuPy too
+    y = xp.subtract(x, x.max(axis=2, keepdims=True), out=array.empty_like(x))  # out: in x's memory order, with CuPy too
     xp.exp(y, out=y)
     y /= y.sum(axis=2, keepdims=True)
     return y

@@ -22,7 +22,7 @@ def forward(xs: Sequence[Array]) -> Array:
     _same([x.shape for x in xs])
     if len(xs) == 1:
         return xs[0]
-    y = xp.add(xs[0], xs[1], out=xp.empty_like(xs[0]))  # out: in their memory order, which CuPy alone would not keep
+    y = xp.add(xs[0], xs[1], out=array.empty_like(xs[0]))  # out: in their memory order, which CuPy alone would not keep
     for x in xs[2:]:
         xp.add(y, x, out=y)
     return y

@@ -27,5 +27,7 @@ def forward(alpha: float, a: Array, beta: float, b: Array) -> Array:
         shapes = " and ".join(str(np.shape(v)) for v in (a, b))
         raise ValueError(f"taccum: a and b have shapes {shapes}; equal shapes, or one number and an array, are right")
     array.check_floats("taccum", **arrays)
-    y = xp.multiply(a, float(alpha), out=xp.empty_like(a))  # out: in a's memory order, which CuPy alone would not keep
+    y = xp.multiply(
+        a, float(alpha), out=array.empty_like(a)
+    )  # out: in a's memory order, which CuPy alone would not keep
     return xp.add(y, float(beta) * b, out=y)

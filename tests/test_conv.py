@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dagnet.layers import array, conv, gradcheck
+from dagnet.layers import array, conv, gradcheck, relu
 from tests import oracles
 
 # (H, W, C, N), (FH, FW, FC, K), stride, pad, dilate
@@ -137,6 +137,21 @@ def test_a_conv_without_need_of_the_inputs_derivative_leaves_it_out(rng):
     block.needs_input_der = False
     der_inputs, der_params = block.backward([x], [w, b], [dy])
     assert der_inputs == [None] and len(der_params) == 2
+
+
+@every_geometry
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_a_rectified_convolution_is_a_convolution_and_a_relu(xp, rng, size, filters, stride, pad, dilate, has_bias):
+    x, w, b = map(xp.asarray, operands(rng, size, filters))
+    b, options = b if has_bias else None, {"stride": stride, "pad": pad, "dilate": dilate}
+    plain = conv.forward(x, w, b, **options)
+    y = conv.forward(x, w, b, rectify=True, **options)
+    assert oracles.error(y, array.to_numpy(relu.forward(plain))) < 1e-15
+    dy = array.empty_like(y)
+    dy[...] = xp.asarray(rng.standard_normal(y.shape))
+    ders = conv.backward(x, w, b, dy, rectified=y, **options)
+    for der, right in zip(ders, conv.backward(x, w, b, relu.backward(plain, dy), **options), strict=True):
+        assert right is der is None or oracles.error(der, array.to_numpy(right)) < 1e-14
 
 
 def test_initial_filters_have_matconvnets_deviation():

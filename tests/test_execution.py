@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from dagnet import dagnn
+from dagnet.layers import conv, relu
+from dagnet.layers import sum as sum_
 from dagnet.training import profile
-from tests import recorded
+from tests import oracles, recorded
 
 MEASURED = recorded.files("master/fcn_*.mat") + recorded.files("releases/*/fcn_*.mat")  # with sizes and fields
 FILES = MEASURED + recorded.files("releases/*/segloss_*.mat")
@@ -80,3 +83,58 @@ def test_receptive_fields_are_matconvnets(run, net):
             continue
         for what in ("size", "stride", "offset"):
             assert np.array_equal(getattr(ours, what), wanted[what].ravel(), equal_nan=True), (name, what)
+
+
+def rectified_net(rng, leak=0.0):
+    """Two convolutions with a ReLU each, and a third that reads what the first ReLU reads when asked."""
+    net = dagnn.DagNN()
+    for i, (before, after) in enumerate([("x0", "x1"), ("y1", "x2")], 1):
+        block = conv.Conv([3, 3, 2, 2], pad=[1, 1, 1, 1])
+        net.add_layer(f"conv{i}", block, before, after, [f"f{i}", f"b{i}"])
+        net.add_layer(f"relu{i}", relu.ReLU(leak=leak), after, f"y{i}")
+    net.init_params(rng)
+    return net
+
+
+def passed(net, rng, der="y2"):
+    """What a pass forward and backward leaves in the net's output, the input's derivative and the parameters'."""
+    x, dy = (np.random.default_rng(seed).standard_normal((6, 5, 2, 3)).astype(np.float32) for seed in (3, 4))
+    net.eval({"x0": x}, {der: dy})
+    return [net.vars[der].value, net.vars["x0"].der, *(p.der for p in net.params.values())]
+
+
+def test_a_relu_runs_inside_the_convolution_that_it_alone_reads_with_the_same_results(rng):
+    net = rectified_net(rng)
+    net.vars["x0"].precious = True
+    inside = passed(net, rng)
+    for what in ("value", "der"):
+        with pytest.raises(RuntimeError, match="in layer 'conv1', which ran 'relu1' inside it, to save memory"):
+            getattr(net.vars["x1"], what)
+    net.conserve_memory = False
+    for came, right in zip(inside, passed(net, rng), strict=True):
+        assert oracles.error(came, right) < 1e-6
+    assert net.vars["x1"].value is not None
+
+
+def test_an_outputs_value_between_is_kept_where_somebody_needs_it(rng):
+    net = rectified_net(rng)
+    net.vars["x1"].precious = True
+    passed(net, rng)
+    assert (net.vars["x1"].value < 0).any() and net.vars["x1"].der is not None
+    net = rectified_net(rng)
+    net.add_layer("both", sum_.Sum(), ["y2", "x2"], "z")  # x2 has two readers now
+    net.vars["x2"].precious = False
+    x = rng.standard_normal((6, 5, 2, 3)).astype(np.float32)
+    net.eval({"x0": x})
+    z = net.vars["z"].value
+    net.conserve_memory = False
+    net.eval({"x0": x})
+    assert np.array_equal(z, net.vars["x2"].value + net.vars["y2"].value) and (net.vars["x2"].value < 0).any()
+
+
+def test_a_leaky_relu_runs_by_itself(rng):
+    net = rectified_net(rng, leak=0.3)
+    kept = passed(net, rng)
+    net.conserve_memory = False
+    assert all(np.array_equal(a, b) for a, b in zip(kept, passed(net, rng), strict=True) if a is not None)
+    assert (kept[0] < 0).any()

@@ -131,9 +131,19 @@ class _Hollowing(block.Layer):
         self._record, self._block, self._sizes, self._meter = record, record.block, sizes, meter
         self._params = [facts.dims_of(params[name]) for name in record.params]
         self.backward_uses = record.block.backward_uses  # type: ignore[misc]  # of a class, here of a stand-in
+        self.can_rectify = record.block.can_rectify  # type: ignore[misc]
+        self.rectifies = record.block.rectifies
 
     def forward(self, inputs: list[Any], params: list[Any]) -> list[Any]:
         return [_Hollow(self._sizes[name], self._meter) for name in self._record.outputs]
+
+    def forward_rectified(self, inputs: list[Any], params: list[Any]) -> list[Any]:
+        return self.forward(inputs, params)
+
+    def backward_rectified(
+        self, inputs: list[Any], outputs: list[Any], params: list[Any], der_outputs: list[Any]
+    ) -> tuple[list[Any | None], list[Any | None]]:
+        return self.backward(inputs, params, der_outputs)
 
     def backward(
         self, inputs: list[Any], params: list[Any], der_outputs: list[Any]
