@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # a verb is imported when it is called, not before
     from . import evaluate as evaluate
     from . import gradcheck as gradcheck
     from . import layer_contenders as layer_contenders
+    from . import pack as pack
     from . import parity as parity
     from . import scripts as scripts
     from . import segment as segment

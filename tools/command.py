@@ -24,6 +24,7 @@ VERBS = {
     "parity": "where a run of dagnet and a run of MatConvNet part, layer by layer, and why",
     "gradcheck": "is backward the slope of forward: of any block, of yours, of a network",
     "bench": "time and memory beside PyTorch",
+    "pack": "the images and VGG-16's weights in files below 60 MB, for a machine without a network",
 }
 # What a user can cause, with a sentence that was written for the user; anything else is our fault and shows its traceback.
 FORESEEN = (ValueError, OSError, KeyError, RuntimeError, FloatingPointError, MemoryError, ImportError)

@@ -1,12 +1,13 @@
 """Train the paper's network on ISIC 2017 Part 1 from VGG-16's .mat, then segment Validation and Test_v2 and score them.
 
 DIR holds the challenge's folders as its archives unpack (ISIC-2017_Training_Data, ISIC-2017_Training_Part1_GroundTruth,
-and Validation, Test_v2 alike where you have them). Everything goes to one folder, --out:
+and Validation, Test_v2 alike where you have them), or is a pack of `dagnet pack`. Everything goes to one folder, --out:
 
     settings.json         what the run was set to; the same command goes on where a run was stopped
     net-epoch-N.mat       a checkpoint after each epoch, in MatConvNet's layout
     net-train.pdf, .png   the curves;  log.jsonl: a line for each epoch and set
     Validation/, Test_v2/ masks, scores.csv, worst.png, best.png, report.html
+    data/                 the challenge's folders out of a pack
 
 Without further options the settings are the paper's: 384x384, batch 6, momentum 0.9, weight decay 1e-4, learning rate 1e-3.
 """
@@ -22,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dagnet import DagNN
-from dagnet.data import batches, imdb, isic2017
+from dagnet.data import batches, imdb, isic2017, pack
 from dagnet.evaluation import assessment, scoring, segmentation
 from dagnet.files import atomic, simplenn
 from dagnet.models import lesion_fcn
@@ -37,7 +38,13 @@ NO_MATTER = ("data", "out", "epochs", "learning_rate", "gpu", "no_evaluation", "
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
     add = parser.add_argument
-    add("--data", type=Path, required=True, metavar="DIR", help="the folder with the challenge's folders")
+    add(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the folder with the challenge's folders, or a pack of them",
+    )
     add(
         "--vgg",
         type=Path,
@@ -131,7 +138,8 @@ def run(args: argparse.Namespace) -> None:
     profile.find(args.profile).check(solver.method)
     settings = _settings(args)
     net = _network(args)
-    splits = {split: _samples(args, split) for split in ("Training", *UNSEEN)}
+    data = pack.unpack(args.data, args.out / "data", args.image_size) if pack.is_pack(args.data) else args.data
+    splits = {split: _samples(args, data, split) for split in ("Training", *UNSEEN)}
     val = [sample for sample in splits["Validation"] if sample.mask]
     database = imdb.load(splits["Training"], val, args.image_size, args.out / "cache", on_bad=args.on_bad)
     _say_what_to_subtract(net, args, database)
@@ -184,21 +192,26 @@ def evaluate(net: DagNN, samples: list[isic2017.Sample], out: Path, story: asses
     print(f"{out.name}, {len(samples)} images\n{assessment.table(means)}\nreport: {out / 'report.html'}")
 
 
-def _samples(args: argparse.Namespace, split: str) -> list[isic2017.Sample]:
-    """The split's good samples. But for Training, true masks may be absent, and images too.
+def find(data: Path, split: str, on_bad: isic2017.OnBad) -> list[isic2017.Sample]:
+    """The split's samples. But for Training, true masks may be absent, and images too. Raises as isic2017.find does."""
+    for masks in (True, False):
+        try:
+            return isic2017.find(data, split, masks=masks, on_bad=on_bad)
+        except FileNotFoundError as error:
+            if split == "Training":
+                raise
+            print(f"going on without {'true masks' if masks else 'images'} of {split}: {error}")
+    return []
+
+
+def _samples(args: argparse.Namespace, data: Path, split: str) -> list[isic2017.Sample]:
+    """The split's good samples in the folder `data`.
 
     Every file is looked at before training starts: Training's when it is resized, the others' here, once for a run.
     """
-    if split == "Training":
-        return isic2017.check(isic2017.find(args.data, split, on_bad=args.on_bad), on_bad=args.on_bad)
-    for masks in (True, False):
-        try:
-            found = isic2017.find(args.data, split, masks=masks, on_bad=args.on_bad)
-        except FileNotFoundError as error:
-            print(f"going on without {'true masks' if masks else 'images'} of {split}: {error}")
-            continue
-        return isic2017.check(found, decode=not _checkpoints(args.out), on_bad=args.on_bad)
-    return []
+    unseen = split != "Training"
+    found = find(data, split, args.on_bad)
+    return isic2017.check(found, decode=unseen and not _checkpoints(args.out), on_bad=args.on_bad)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -6,5 +6,6 @@ from . import imdb as imdb
 from . import imreadjpeg as imreadjpeg
 from . import imresize as imresize
 from . import isic2017 as isic2017
+from . import pack as pack
 from . import phantom as phantom
 from . import resampling as resampling

@@ -111,6 +111,13 @@ def load(
     return Imdb(Joined([a[..., :3] for a in arrays]), Joined([a[..., 3] for a in arrays]), ids, np.concatenate(sets))
 
 
+def resized(image: np.ndarray, mask: np.ndarray | None, size: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Image uint8 (size, size, 3) and labels uint8 (size, size), None without a mask, as load makes them of a file's."""
+    pixels = imresize.imresize(image, (size, size), dtype=np.float32)  # in single: rounded once
+    labels = None if mask is None else 1 + imresize.imresize(mask, (size, size), "nearest").astype(np.uint8)
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8), labels
+
+
 def from_arrays(
     train: tuple[np.ndarray, np.ndarray], val: tuple[np.ndarray, np.ndarray], names: Sequence[str] = ()
 ) -> Imdb:
@@ -183,10 +190,7 @@ def _row(sample: isic2017.Sample, size: int) -> np.ndarray:
         image, mask = isic2017.read(sample)
     except (ValueError, OSError):
         return row  # what is wrong is told by _good, which reads the file again, now and whenever the cache is used
-    assert mask is not None
-    resized = imresize.imresize(image, (size, size), dtype=np.float32)  # in single: rounded once
-    row[..., :3] = np.clip(np.rint(resized), 0, 255)
-    row[..., 3] = 1 + imresize.imresize(mask, (size, size), "nearest")
+    row[..., :3], row[..., 3] = resized(image, mask, size)
     return row
 
 

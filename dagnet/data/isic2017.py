@@ -28,7 +28,7 @@ from . import images
 SPLITS = ("Training", "Validation", "Test_v2")
 OnBad = Literal["error", "skip"]
 
-_IMAGE = re.compile(r"(ISIC_\d{7})\.(?i:jpe?g)")
+_IMAGE = re.compile(r"(ISIC_\d{7})\.(?i:jpe?g|webp)")  # webp: out of a pack
 _MASK = re.compile(r"(ISIC_\d{7})_(?i:segmentation\.png)")
 _ANY_IMAGE = re.compile(r"(?!\.)(.+)\.(?:jpe?g|png|bmp|tiff?|webp)", re.IGNORECASE)
 _NO_PHOTOGRAPH = re.compile(r".*_(?:superpixels|segmentation)\.png", re.IGNORECASE)
