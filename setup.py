@@ -29,7 +29,7 @@ setup(
     python_requires=">=3.11",
     packages=PACKAGES,
     package_dir=HOME,
-    package_data={"dagnet": ["py.typed"], "dagnet.layers.kernels": ["*.cu"], "dagnet.tools": ["matlab/*.m"]},
+    package_data={"dagnet": ["py.typed"], "dagnet.layers.kernels": ["*.cu", "*.cuh"], "dagnet.tools": ["matlab/*.m"]},
     install_requires=[
         "numpy>=2.0",
         "scipy>=1.13",  # MAT v5 to v7 files

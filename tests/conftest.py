@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from dagnet.layers import array
+from tests import emulator
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -48,6 +50,13 @@ def xp(request: pytest.FixtureRequest) -> ModuleType:
         return array.cupy_module()
     except RuntimeError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def emulated(request: pytest.FixtureRequest) -> Iterator[None]:
+    """NumPy arrays run through the GPU's kernels, on the emulator."""
+    with emulator.using(request.config.cache.mkdir("emulator")):
+        yield
 
 
 @pytest.fixture

@@ -102,3 +102,10 @@ def test_a_wheel_holds_one_package_and_no_door(wheel):
         next(n for n in wheel if ".dist-info" in n).split("/")[0],
     }
     assert not [name for name in wheel if name.endswith(".pyi")]
+
+
+def test_a_wheel_holds_the_cuda_sources(wheel):
+    sources = [p.relative_to(ROOT).as_posix() for p in (ROOT / "layers").rglob("*.cu*")]
+    assert sorted(name for name in wheel if Path(name).suffix in (".cu", ".cuh")) == sorted(
+        f"dagnet/{s}" for s in sources
+    )

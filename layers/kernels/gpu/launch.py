@@ -1,0 +1,168 @@
+"""Compiles the CUDA sources when they are first used, launches their kernels, and hands matrix products to cuBLAS.
+
+    launch.kernel("relu", "relu_forward", x.dtype)(launch.blocks(x.size), launch.BLOCK, (x, y, x.size, leak))
+
+A kernel sees an array's memory and nothing else: arrays are C-contiguous, of the dtype that the signature names, or None where
+the kernel is not to look. Numbers become what the signature names, so that Python's own are welcome.
+CuPy keeps what it compiled on disk; a process that finds it there waits a few milliseconds.
+"""
+
+import functools
+import operator
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ... import settings
+from ...array import Array
+from . import source
+
+BLOCK = (256,)
+STATIC_SHARED = 48 << 10  # bytes of shared memory that a block has without asking
+
+
+class Kernel:
+    """A kernel for one dtype. Called, it is launched on the current stream: kernel(grid, block, args, shared)."""
+
+    def __init__(self, file: str, name: str, dtype: np.dtype) -> None:
+        known = source.kernels(file)
+        if name not in known:
+            raise ValueError(f"{file}.cu: there is no kernel {name!r}; there are {', '.join(known)}")
+        self.file, self.name, self.dtype, self.parameters = file, name, dtype, known[name]
+        self._function = module(file, dtype).get_function(name)
+
+    def __call__(self, grid: Sequence[int], block: Sequence[int], args: Sequence[Any], shared: int = 0) -> None:
+        """grid and block: up to three numbers; shared: bytes of dynamic shared memory. A grid without blocks does nothing.
+
+        Raises ValueError where an argument is not what the signature names.
+        """
+        if len(args) != len(self.parameters):
+            raise ValueError(f"{self.name}: {len(args)} arguments came; it takes {len(self.parameters)}")
+        prepared = tuple(map(self._prepared, self.parameters, args))
+        if not all(grid):  # CuPy would launch one block
+            return
+        if shared > STATIC_SHARED:
+            self._function.max_dynamic_shared_size_bytes = shared
+        self._function(tuple(grid), tuple(block), prepared, shared_mem=shared)
+
+    def _prepared(self, parameter: source.Parameter, value: Any) -> Any:
+        dtype = parameter.dtype(self.dtype)
+        if not parameter.is_array:
+            return dtype.type(operator.index(value) if dtype.kind in "iu" else value)
+        if value is not None and not (value.dtype == dtype and value.flags.c_contiguous):
+            raise ValueError(
+                f"{self.name}: {parameter.name} is {value.dtype} with strides {value.strides} and shape {value.shape}; "
+                f"a C-contiguous array of {dtype} is right"
+            )
+        return value
+
+
+@functools.cache
+def kernel(file: str, name: str, dtype: Any) -> Kernel:
+    """The kernel of ../file.cu for that dtype, compiled if need be. Raises ValueError where the file has none of that name."""
+    return Kernel(file, name, np.dtype(dtype))
+
+
+def module(file: str, dtype: np.dtype) -> Any:
+    """The compiled source, CuPy's RawModule: its get_function(name) gives what launches."""
+    import cupy
+
+    return cupy.RawModule(code=source.text(file, dtype), options=("-std=c++17",))
+
+
+def blocks(count: int, threads: int = BLOCK[0], most: int = (1 << 31) - 1) -> tuple[int]:
+    """A grid with a thread for each of `count` things; of `most` blocks, where each thread then has more to do."""
+    return (min(-(-count // threads), most),)
+
+
+def address(x: Array) -> int:
+    """Where its memory begins, on its device."""
+    return x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr
+
+
+def in_fours(*arrays: Array) -> bool:
+    """Whether these arrays may be read four numbers at a time: they begin at a multiple of 16, and rows are whole fours."""
+    return all(x.shape[-1] % 4 == 0 and address(x) % 16 == 0 for x in arrays)
+
+
+# ---------------------------------------------------------------- matrix products
+
+
+def gemm(a: Array, b: Array, out: Array, beta: float = 0.0) -> Array:
+    """out = a b + beta out, of matrices (M, K), (K, N), (M, N); with beta 0 what stands in out does not matter.
+
+    Any of them may be a transposed view or part of a wider matrix. In float32 the products are float32's unless
+    settings.precision is "tf32". Raises ValueError where shapes, dtypes or the order in memory do not fit.
+    """
+    return gemm_batched(a[None], b[None], out[None], beta)[0]
+
+
+def gemm_batched(a: Array, b: Array, out: Array, beta: float = 0.0) -> Array:
+    """out[i] = a[i] b[i] + beta out[i], of stacks (B, M, K), (B, K, N), (B, M, N) as in gemm; a or b may have the stride 0."""
+    (count, m, k), n = a.shape, b.shape[2]
+    if b.shape != (count, k, n) or out.shape != (count, m, n) or not a.dtype == b.dtype == out.dtype:
+        raise ValueError(
+            f"gemm: a is {a.shape} {a.dtype}, b {b.shape} {b.dtype}, out {out.shape} {out.dtype}; (B, M, K), (B, K, N), "
+            "(B, M, N) of one dtype are right"
+        )
+    if out.size == 0:
+        return out
+    (turned, out_step) = _order(out)
+    if turned:  # cuBLAS writes columns; out seen from the other side has them
+        gemm_batched(b.transpose(0, 2, 1), a.transpose(0, 2, 1), out.transpose(0, 2, 1), beta)
+        return out
+    blas, handle = cublas()
+    if out.dtype == np.float64:
+        number, compute = CUDA_R_64F, blas.CUBLAS_COMPUTE_64F
+    else:
+        tf32 = settings.current().precision == "tf32"
+        number, compute = CUDA_R_32F, blas.CUBLAS_COMPUTE_32F_FAST_TF32 if tf32 else blas.CUBLAS_COMPUTE_32F
+    factors = np.array([1, beta], out.dtype)  # read while the call lasts: CuPy's handles are in the host's pointer mode
+    one = factors.ctypes.data
+    # cuBLAS counts by columns, where our rows are columns: it computes out^T = b^T a^T
+    operands = []
+    for x in (b, a):
+        x_turned, step = _order(x)
+        operands.append(
+            (blas.CUBLAS_OP_T if x_turned else blas.CUBLAS_OP_N, address(x), step, x.strides[0] // x.itemsize)
+        )
+    (op_b, at_b, step_b, next_b), (op_a, at_a, step_a, next_a) = operands
+    at_beta, at_out = one + factors.itemsize, address(out)
+    default = blas.CUBLAS_GEMM_DEFAULT
+    if count == 1:
+        from_b, from_a, to = (at_b, number, step_b), (at_a, number, step_a), (at_out, number, out_step)
+        blas.gemmEx(handle, op_b, op_a, n, m, k, one, *from_b, *from_a, at_beta, *to, compute, default)
+        return out
+    from_b, from_a = (at_b, number, step_b, next_b), (at_a, number, step_a, next_a)
+    to = (at_out, number, out_step, out.strides[0] // out.itemsize)
+    blas.gemmStridedBatchedEx(handle, op_b, op_a, n, m, k, one, *from_b, *from_a, at_beta, *to, count, compute, default)
+    return out
+
+
+CUDA_R_32F, CUDA_R_64F = 0, 1  # of cudaDataType
+
+
+def cublas() -> tuple[ModuleType, int]:
+    """CuPy's cuBLAS and its handle for the current device; each call of it sets the handle to the current stream."""
+    from cupy.cuda import device
+    from cupy_backends.cuda.libs import cublas
+
+    return cublas, device.get_cublas_handle()
+
+
+def _order(x: Array) -> tuple[bool, int]:
+    """Of the last two dimensions: whether the first is the dense one, and how far the other's numbers lie apart.
+
+    Raises ValueError where neither is dense.
+    """
+    rows, columns = x.shape[-2:]
+    down, right = (stride // x.itemsize for stride in x.strides[-2:])
+    step = max(1, columns) if rows == 1 else down
+    if (right == 1 or columns == 1) and step >= columns:
+        return False, step
+    step = max(1, rows) if columns == 1 else right
+    if (down == 1 or rows == 1) and step >= rows:
+        return True, step
+    raise ValueError(f"gemm: a matrix of shape {x.shape} has strides {x.strides}; one of its dimensions must be dense")
