@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from . import array, block, geometry, relu
+from . import array, block, geometry, kernels, relu
 from .array import Array
 from .geometry import Numbers
 
@@ -49,6 +49,8 @@ def forward(
     x, w = array.four_d(x), array.four_d(w)
     plan = Plan.of(x.shape, w, b, stride, pad, dilate)
     xp = array.module_of(x, w, b)
+    if fast := kernels.serving("conv", x):
+        return fast.forward(plan, array.base(x), w, b, rectify).transpose(1, 2, 3, 0)
     padded = plan.padded(array.base(x))
     y = array.empty(xp, plan.output, x.dtype)
     rows = array.base(y)
@@ -114,6 +116,8 @@ def filter_derivative(plan: "Plan", x: Array, dy: Array, w: Array) -> Array:
     xp = array.module_of(x)
     if plan.identity or not len(x):
         return xp.zeros(w.shape, x.dtype)
+    if fast := kernels.serving("conv", x):
+        return fast.filter_derivative(plan, x, dy)
     padded = plan.padded(x)
     totals = []
     for group in plan.groups():
@@ -134,6 +138,8 @@ def data_derivative(plan: "Plan", dy: Array, w: Array) -> Array:
     Neighbouring windows overlap, so a window's taps are added block by block: the taps of one block are nearer than the
     stride, and so no pixel of x is met twice in one addition. With stride 1 a block is one tap.
     """
+    if fast := kernels.serving("conv", dy):
+        return fast.data_derivative(plan, dy, w).transpose(1, 2, 3, 0)
     xp = array.module_of(dy)
     (top, bottom, left, right), (h, width, c, n) = plan.pad, plan.input
     padded = xp.zeros((n, h + top + bottom, width + left + right, c), dy.dtype)

@@ -165,6 +165,14 @@ def test_a_grid_without_blocks_does_nothing(probes):
     probes("twice")(launch.blocks(0), (64,), (y, y, 0))
 
 
+@pytest.mark.parametrize(("rows", "width"), [(1, 1), (7, 3), (1000, 64), (5, 300), (1, 256), (0, 5)])
+def test_a_plane_has_a_thread_for_each_value_of_each_row(rows, width):
+    grid, block = launch.plane(rows, width)
+    assert block[0] * block[1] == launch.BLOCK[0]
+    assert grid == (-(-rows // block[1]), -(-width // block[0]))
+    assert block[0] >= min(width, launch.BLOCK[0]) > block[0] / 2
+
+
 def test_arguments_that_the_signature_does_not_name_are_refused(probes):
     x, y = np.ones((4, 4), np.float32), np.ones((4, 4), np.float32)
     twice = probes("twice")

@@ -77,6 +77,16 @@ def blocks(count: int, threads: int = BLOCK[0], most: int = (1 << 31) - 1) -> tu
     return (min(-(-count // threads), most),)
 
 
+def plane(rows: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Grid and block with a thread for each of `width` neighbouring values of so many rows.
+
+    Within a block x runs along the values and y along rows; of the grid x along rows, of which there may be many.
+    """
+    x = min(BLOCK[0], 1 << max(0, width - 1).bit_length())
+    y = BLOCK[0] // x
+    return (-(-rows // y), -(-width // x)), (x, y)
+
+
 def address(x: Array) -> int:
     """Where its memory begins, on its device."""
     return x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr
