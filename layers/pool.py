@@ -16,11 +16,13 @@ along one direction and then along the other: PH + PW array operations in place 
 comes by itself.
 """
 
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
-from . import array, block, geometry
+from . import array, block, geometry, kernels
 from .array import Array
 from .geometry import Numbers
 
@@ -30,28 +32,56 @@ PART_BYTES = {"numpy": 2 << 20, "cupy": 1 << 30}  # of x that backward takes at 
 
 def forward(x: Array, pool: Numbers, *, stride: Numbers = 1, pad: Numbers = 0, method: str = "max") -> Array:
     """y (YH, YW, C, N). Raises ValueError where the window does not fit or the method is unknown."""
+    return forward_indexed(x, pool, stride=stride, pad=pad, method=method)[0]
+
+
+def forward_indexed(
+    x: Array, pool: Numbers, *, stride: Numbers = 1, pad: Numbers = 0, method: str = "max"
+) -> tuple[Array, Array | None]:
+    """y, and which pixel of its window each maximum is, a byte each, for backward; None where x itself must tell it."""
     array.check_floats("pool", x=x)
     x = array.four_d(x)
     rows, columns = _lines(x.shape, pool, stride, pad, method)
-    pixels = array.base(x)
+    pixels, index = array.base(x), None
+    if fast := _fast(pixels, rows, columns):
+        if method == "max":
+            y, index = fast.max_forward(pixels, rows, columns)
+        else:
+            y = fast.avg_forward(pixels, rows, columns)
+        return y.transpose(1, 2, 3, 0), index
     y = _reduce(_reduce(pixels, rows, method), columns, method)
     if y is pixels:  # a 1x1 window: the result is to be an array of its own
         y = y.copy()
     if method == "avg":
         y /= _counts(y, rows, columns)
-    return y.transpose(1, 2, 3, 0)
+    return y.transpose(1, 2, 3, 0), None
 
 
 def backward(
-    x: Array, pool: Numbers, dy: Array, *, stride: Numbers = 1, pad: Numbers = 0, method: str = "max"
+    x: Array,
+    pool: Numbers,
+    dy: Array,
+    *,
+    stride: Numbers = 1,
+    pad: Numbers = 0,
+    method: str = "max",
+    index: Array | None = None,
 ) -> Array:
-    """dx (H, W, C, N). Raises ValueError as forward does, and where dy has not y's shape."""
+    """dx (H, W, C, N); index is what forward_indexed gave with y, if it is still there.
+
+    Raises ValueError as forward does, and where dy has not y's shape.
+    """
     array.module_of(x, dy)
     array.check_floats("pool", x=x, dy=dy)
     x = array.four_d(x)
     rows, columns = _lines(x.shape, pool, stride, pad, method)
     dy = array.derivative("pool", dy, (rows.positions, columns.positions, *x.shape[2:]))
     pixels, dy = array.base(x), array.base(dy)
+    if fast := _fast(dy, rows, columns):
+        if method == "avg":
+            return fast.avg_backward(dy, rows, columns).transpose(1, 2, 3, 0)
+        index = fast.max_forward(pixels, rows, columns)[1] if index is None else index
+        return fast.max_backward(index, dy, rows, columns).transpose(1, 2, 3, 0)
     dx = array.module_of(dy).empty(pixels.shape, dy.dtype)
     for part in _parts(pixels):
         dx[part] = (
@@ -113,6 +143,11 @@ def _lines(
     yh = geometry.slide(size[0], ph, sv, top, bottom, "pool, vertically")
     yw = geometry.slide(size[1], pw, sh, left, right, "pool, horizontally")
     return Line(1, size[0], ph, sv, top, yh), Line(2, size[1], pw, sh, left, yw)
+
+
+def _fast(x: Array, rows: Line, columns: Line) -> ModuleType | None:
+    """The fast twins, where there are any and a byte can tell all of a window's taps apart, and NaN."""
+    return kernels.serving("pool", x) if rows.window * columns.window < 256 else None
 
 
 def _parts(x: Array) -> Iterator[slice]:
@@ -180,7 +215,10 @@ def _counts(y: Array, rows: Line, columns: Line) -> Array:
 
 @dataclass
 class Pooling(block.Layer):
-    """method "max" or "avg", pool_size [PH, PW], pad [top, bottom, left, right], stride [vertical, horizontal]."""
+    """method "max" or "avg", pool_size [PH, PW], pad [top, bottom, left, right], stride [vertical, horizontal].
+
+    Between forward and backward the block keeps where the maxima were, beside the x for which that holds.
+    """
 
     method: str = "max"
     pool_size: list[int] = field(default_factory=lambda: [1, 1])
@@ -196,19 +234,36 @@ class Pooling(block.Layer):
         self.stride = list(geometry.positive_pair(self.stride, "Pooling: stride"))
         if self.method not in METHODS:
             raise ValueError(f"Pooling: method is {self.method!r}; 'max' or 'avg' is right")
+        self.reset()
 
     def _options(self) -> dict[str, Any]:
         return {"stride": self.stride, "pad": self.pad, "method": self.method}
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from x."""
-        return [forward(inputs[0], self.pool_size, **self._options())]
+        (x,) = inputs
+        y, index = forward_indexed(x, self.pool_size, **self._options())
+        if index is not None and self.mode == "normal":
+            self._index, self._indexed = index, weakref.ref(x)
+        return [y]
 
     def backward(
         self, inputs: list[Array], params: list[Array], der_outputs: list[Array]
     ) -> tuple[list[Array | None], list[Array | None]]:
         """dx; no parameters."""
-        return [backward(inputs[0], self.pool_size, der_outputs[0], **self._options())], []
+        (x,), (dy,) = inputs, der_outputs
+        index = self._index if self._indexed is not None and self._indexed() is x else None
+        self.reset()
+        return [backward(x, self.pool_size, dy, **self._options(), index=index)], []
+
+    def reset(self) -> None:
+        """Forget where the maxima were."""
+        self._index: Array | None = None
+        self._indexed: weakref.ref | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy takes along: the properties."""
+        return self.__dict__ | {"_index": None, "_indexed": None}
 
     def output_sizes(self, input_sizes: list[block.Size]) -> list[block.Size]:
         """[(YH, YW, C, N)]."""

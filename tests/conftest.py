@@ -2,14 +2,15 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
-from dagnet.layers import array
+from dagnet.layers import array, kernels
 from tests import emulator
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,6 +58,48 @@ def emulated(request: pytest.FixtureRequest) -> Iterator[None]:
     """NumPy arrays run through the GPU's kernels, on the emulator."""
     with emulator.using(request.config.cache.mkdir("emulator")):
         yield
+
+
+@pytest.fixture(params=["cpu", "emulated", pytest.param("cupy", marks=pytest.mark.gpu)])
+def twins(request: pytest.FixtureRequest) -> Callable[[str], Any]:
+    """twins(op): the fast functions of an op, for NumPy arrays: the CPU's, the GPU's on the emulator, the GPU's on a GPU."""
+    if request.param == "emulated":
+        request.getfixturevalue("emulated")
+    elif request.param == "cpu" and not kernels.has_numba():
+        pytest.skip("numba, the extra `fast`, is not installed")
+    elif request.param == "cupy":
+        try:
+            array.cupy_module()
+        except RuntimeError as error:
+            pytest.skip(str(error))
+
+    def of(op: str) -> Any:
+        found = kernels._twins("cpu" if request.param == "cpu" else "gpu", op)
+        if found is None:
+            pytest.skip(f"there are no twins of {op} for this device")
+        return OnGpu(found) if request.param == "cupy" else found
+
+    return of
+
+
+class OnGpu:
+    """A module whose functions take and give NumPy arrays and work on the GPU."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            gone = {key: self._moved(value, array.to_gpu) for key, value in options.items()}
+            results = getattr(self._module, name)(*(self._moved(a, array.to_gpu) for a in args), **gone)
+            return self._moved(results, array.to_numpy)
+
+        return call
+
+    def _moved(self, value: Any, move: Callable[[Any], Any]) -> Any:
+        if isinstance(value, tuple | list) and type(value) in (tuple, list):
+            return type(value)(self._moved(v, move) for v in value)
+        return move(value) if hasattr(value, "dtype") and hasattr(value, "shape") else value
 
 
 @pytest.fixture

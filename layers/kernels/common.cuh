@@ -10,3 +10,21 @@
 struct __align__(16) Four {
     T x, y, z, w;
 };
+
+// N numbers that lie side by side. WIDE of them are read and written at once; these begin at a multiple of 16 bytes.
+#define WIDE (16 / (int)sizeof(T))
+template <int N> struct __align__(N * sizeof(T)) Pack {
+    T of[N];
+};
+
+template <int N> __device__ __forceinline__ Pack<N> load(const T* __restrict__ x, long long at) {
+    return *(const Pack<N>*)(x + at);
+}
+
+template <int N> __device__ __forceinline__ void store(T* __restrict__ y, long long at, Pack<N> values) {
+    *(Pack<N>*)(y + at) = values;
+}
+
+// Where launch.plane puts a thread: its row (a pixel), and its place along that row (channels, N at a time).
+#define ROW ((long long)blockIdx.x * blockDim.y + threadIdx.y)
+#define PLACE (blockIdx.y * blockDim.x + threadIdx.x)

@@ -27,7 +27,7 @@ import numpy as np
 import pytest
 from dagnet.layers.kernels.gpu import launch, source
 
-from dagnet.layers import kernels
+from dagnet.layers import buffers, kernels
 
 from . import blas
 
@@ -244,6 +244,7 @@ def using(folder: Path) -> Iterator[None]:
         patch.setattr(kernels, "_twins", lambda device, op: twins("gpu", op))
         patch.setattr(kernels, "has_numba", lambda: True)
         patch.setattr(np, "empty", _poisoned)
+        patch.setattr(buffers, "empty", _poisoned)
         launch.kernel.cache_clear()
         yield
     launch.kernel.cache_clear()
