@@ -12,6 +12,7 @@ from . import concat as concat
 from . import conv as conv
 from . import convt as convt
 from . import crop as crop
+from . import device as device
 from . import dropout as dropout
 from . import gemm as gemm
 from . import geometry as geometry

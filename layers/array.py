@@ -73,9 +73,25 @@ def empty_like(x: Array) -> Array:
     """An uninitialised array of x's shape, dtype and memory order, which CuPy's own operations would not keep."""
     if not isinstance(x, np.ndarray):
         return module_of(x).empty_like(x)
-    axes = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    axes = memory_axes(x)
     fresh = buffers.empty([x.shape[axis] for axis in axes], x.dtype)
     return fresh.transpose([axes.index(axis) for axis in range(x.ndim)])
+
+
+def memory_axes(x: Array) -> list[int]:
+    """x's axes in the order in which they lie in memory, the one with the largest steps first: x.transpose(axes) is in C order,
+    where x has no gaps."""
+    return sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+
+
+def counts(places: Array, length: int) -> Array:
+    """How often each of the whole numbers 0..length-1 is among `places` (M,); on the GPU without a look at what they are."""
+    xp = module_of(places)
+    if xp is np:
+        return np.bincount(places, minlength=length)
+    found = xp.zeros(length, np.int64)
+    xp.add.at(found, places, 1)  # CuPy's bincount reads the largest place back, for which the host would wait
+    return found
 
 
 def four_d(x: Array) -> Array:
@@ -169,7 +185,7 @@ def wait_for_gpu() -> None:
 
 def _in_memory_order(x: Array, move: Callable[[Array], Array]) -> Array:
     """move(x), in x's memory order; `move` itself, CuPy's from device to device, makes C order of what is in another one."""
-    axes = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    axes = memory_axes(x)
     moved = move(module_of(x).asarray(x.transpose(axes), order="C"))
     return moved.transpose([axes.index(axis) for axis in range(x.ndim)])
 
@@ -182,13 +198,37 @@ def cupy_module() -> ModuleType:
     try:
         import cupy
     except ImportError as error:
+        fault = (
+            "is not installed" if error.name == "cupy" else f"cannot be loaded ({str(error).strip().splitlines()[0]})"
+        )
         raise RuntimeError(
-            "GPU: CuPy is not installed; install dagnet with the extra for your CUDA, e.g. pip install 'dagnet[cuda13x]'"
+            f"GPU: CuPy {fault}; dagnet with the extra for your CUDA is right: pip install 'dagnet[cuda13x]' (or cuda12x)"
         ) from error
+    runtime = cupy.cuda.runtime
     try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise RuntimeError(f"GPU: CuPy finds no usable NVIDIA driver or device ({error}); check nvidia-smi") from error
+        count = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        raise RuntimeError(_no_gpu(runtime.driverGetVersion(), runtime.runtimeGetVersion(), error)) from error
     if count == 0:
-        raise RuntimeError("GPU: CuPy sees no NVIDIA device; check nvidia-smi and CUDA_VISIBLE_DEVICES")
+        raise RuntimeError(f"GPU: CuPy sees no NVIDIA device; {_WHERE_TO_LOOK}")
     return cupy
+
+
+_WHERE_TO_LOOK = "nvidia-smi lists those there are, and CUDA_VISIBLE_DEVICES may hide them"
+
+
+def _no_gpu(driver: int, needed: int, error: Exception) -> str:
+    """Why CUDA finds no device. The versions are those of the CUDA that the driver serves (0: there is none) and CuPy's own."""
+    if driver == 0:
+        return "GPU: this machine has no NVIDIA driver; a machine with an NVIDIA GPU and its driver is right"
+    if driver < needed:
+        return (
+            f"GPU: the NVIDIA driver serves CUDA {_version(driver)} and CuPy was made for CUDA {_version(needed)}; a newer "
+            "driver, or dagnet with the extra for an older CUDA (pip install 'dagnet[cuda12x]'), is right"
+        )
+    return f"GPU: CuPy finds no device that it can use ({error}); {_WHERE_TO_LOOK}"
+
+
+def _version(number: int) -> str:
+    """CUDA's 13020 as 13.2."""
+    return f"{number // 1000}.{number % 1000 // 10}"

@@ -51,7 +51,7 @@ def prepare(x: Array, c: Array, of_attributes: bool, instance_weights: Array | N
         check(c, k, of_attributes)
     weights = (whole != 0).astype(x.dtype)
     if xp is not np:
-        weights[~inside] = np.nan
+        weights = xp.where(inside, weights, np.nan).astype(x.dtype)
     if instance_weights is not None:
         v = xp.asarray(instance_weights)
         array.check_repeats("loss: instance_weights", v, goal)

@@ -44,11 +44,11 @@ def confusion(x: Array, c: Array, classes: int) -> Array:
         raise ValueError(f"SegmentationAccuracy: scores have {k} channels; at most n_classes = {classes} are right")
     if xp is np:
         labels.check(c, classes)
-    c = xp.where((c >= 0) & (c <= classes), c, 0)  # bincount must not meet others, which nobody looks for on the GPU
+    c = xp.where((c >= 0) & (c <= classes), c, 0)  # no others may be counted, which nobody looks for on the GPU
     truth = c.transpose(2, 3, 0, 1).reshape(-1).astype(np.int64)
     found = x.transpose(2, 3, 0, 1).argmax(axis=0).reshape(-1)
-    counts = xp.bincount(truth * classes + found, minlength=(classes + 1) * classes)
-    return counts[classes : (classes + 1) * classes].reshape(classes, classes)  # the first row: ignored pixels
+    counts = array.counts(truth * classes + found, (classes + 1) * classes)
+    return counts[classes:].reshape(classes, classes)  # the first row: ignored pixels
 
 
 def scores(matrix: Array) -> Array:

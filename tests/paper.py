@@ -11,7 +11,7 @@ import numpy as np
 from dagnet.dagnn import DagNN
 from dagnet.evaluation import metrics
 from dagnet.models import lesion_fcn
-from dagnet.training import passes, profile, solvers
+from dagnet.training import divergence, passes, profile, solvers
 from tests import recorded
 
 IMAGES = 24
@@ -113,7 +113,8 @@ class Replay:
             if done % epoch == 0:
                 net.reset()
             batch, rate = self.run.batch(done), numbers["train"]["learningRate"].item()
-            passes.derive_batch(net, [batch], self.run.recipe)
+            watch = divergence.Watch(net, list(self.run.recipe.der_outputs), 1)
+            passes.derive_batch(net, [batch], self.run.recipe, watch)
             passes.update(net, self.run.recipe, BATCH, rate)
             self.losses.append(float(net.vars["objective"].value))
             self.averages.append(passes.statistics(net)["objective"])

@@ -11,7 +11,7 @@ import scipy.io
 
 from dagnet import DagNN
 from dagnet.layers import catalogue, segmentation
-from dagnet.training import passes, profile, solvers
+from dagnet.training import divergence, passes, profile, solvers
 from tests.conftest import REFERENCE, golden_file, golden_root
 
 Run = dict[str, Any]
@@ -195,7 +195,8 @@ class Replay:
                 passes.start(self.net, self.recipe, "train")
             before = epoch
             rate = self._rates[min(epoch, len(self._rates)) - 1]
-            passes.derive_batch(self.net, parts, self.recipe)
+            watch = divergence.Watch(self.net, list(self.recipe.der_outputs), len(parts))
+            passes.derive_batch(self.net, parts, self.recipe, watch)
             passes.update(self.net, self.recipe, sum(p["input"].shape[3] for p in parts), rate)
             yield step
 

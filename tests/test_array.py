@@ -1,5 +1,8 @@
 """dagnet.layers.array: the memory order, and what is kept of it on the way between devices."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 
@@ -77,3 +80,78 @@ def test_a_derivative_has_the_size_of_y_and_sizes_of_1_at_the_end_may_be_missing
         array.derivative("relu", xp.ones((3, 2)), (3, 2, 4, 1))
     with pytest.raises(ValueError, match=r"loss: dy has shape \(2, 1, 1, 1\); one number is right"):
         array.derivative("loss", xp.ones(2), (1, 1, 1, 1))
+
+
+def test_counts_are_how_often_each_number_is_there(xp, rng):
+    places = xp.asarray(rng.integers(0, 5, 40))
+    assert array.counts(places, 7).tolist() == [int((places == i).sum()) for i in range(7)]
+
+
+# -- what is missing for a GPU, and the remedy
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    """A module cupy whose runtime says what a test lets it say."""
+
+    class CUDARuntimeError(RuntimeError):
+        pass
+
+    runtime = types.SimpleNamespace(CUDARuntimeError=CUDARuntimeError, runtimeGetVersion=lambda: 13020)
+
+    def machine(devices, driver):
+        def count():
+            if devices is None:
+                raise CUDARuntimeError("cudaErrorSomething: of some kind")
+            return devices
+
+        runtime.getDeviceCount, runtime.driverGetVersion = count, lambda: driver
+
+    fake = types.SimpleNamespace(
+        cuda=types.SimpleNamespace(runtime=runtime), ndarray=type("ndarray", (), {}), machine=machine
+    )
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    return fake
+
+
+def test_a_gpu_that_is_there_is_found(cupy):
+    cupy.machine(1, 13020)
+    assert array.cupy_module() is cupy
+
+
+@pytest.mark.parametrize(
+    ("devices", "driver", "says"),
+    [
+        (None, 0, "this machine has no NVIDIA driver; a machine with an NVIDIA GPU and its driver is right"),
+        (
+            None,
+            12040,
+            r"the NVIDIA driver serves CUDA 12\.4 and CuPy was made for CUDA 13\.2; a newer driver, or .*cuda12x",
+        ),
+        (None, 13020, r"CuPy finds no device that it can use \(cudaErrorSomething: of some kind\); nvidia-smi lists"),
+        (0, 13020, "CuPy sees no NVIDIA device; nvidia-smi lists those there are"),
+    ],
+)
+def test_a_gpu_that_is_missing_is_told_with_the_remedy(cupy, devices, driver, says):
+    cupy.machine(devices, driver)
+    with pytest.raises(RuntimeError, match=f"^GPU: {says}"):
+        array.mover("gpu")
+
+
+def test_cupy_that_is_missing_or_broken_is_told_with_the_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(RuntimeError, match=r"^GPU: CuPy is not installed; .*: pip install 'dagnet\[cuda13x\]'"):
+        array.cupy_module()
+    monkeypatch.delitem(sys.modules, "cupy")
+    monkeypatch.setattr("builtins.__import__", failing(__import__))
+    with pytest.raises(RuntimeError, match=r"^GPU: CuPy cannot be loaded \(libcudart\.so is missing\)"):
+        array.cupy_module()
+
+
+def failing(usual):
+    def load(name, *rest):
+        if name == "cupy":
+            raise ImportError("libcudart.so is missing\nand much more")
+        return usual(name, *rest)
+
+    return load

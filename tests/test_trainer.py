@@ -86,6 +86,19 @@ def test_a_finished_training_is_only_read(go):
     assert same(values(again), values(net))
 
 
+def test_worker_processes_make_the_same_training_to_the_last_bit(go, tmp_path):
+    alone, helped = little.net(), little.net()
+    one, two = go(alone, num_epochs=2, exp_dir=tmp_path / "alone"), go(helped, num_epochs=2, workers=2)
+    assert same(values(helped), values(alone)) and timeless(one) == timeless(two)
+
+
+def test_an_error_in_a_worker_names_its_image_and_what_is_kept(go, tmp_path):
+    with pytest.raises(IndexError, match=r"index 77 is outside 0\.\.9") as stop:
+        go(little.net(), train=[0, 1, 2, 77], workers=1)
+    notes = "; ".join(stop.value.__notes__)
+    assert "failed at image 77; in epoch 1, train batch" in notes and "no epoch was whole" in notes
+
+
 # -- what is kept
 
 

@@ -16,12 +16,21 @@ from dagnet.layers import catalogue
 
 def positive(text: str) -> int:
     """A whole number from 1 on, for argparse. Raises ArgumentTypeError."""
+    return _whole(text, 1)
+
+
+def whole(text: str) -> int:
+    """A whole number from 0 on, for argparse. Raises ArgumentTypeError."""
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
     try:
         number = int(text)
     except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"it is {text!r}; a whole number from 1 on is right")
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"it is {text!r}; a whole number from {least} on is right")
     return number
 
 

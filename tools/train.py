@@ -32,7 +32,19 @@ from dagnet.training import profile, solvers, trainer
 from . import arguments
 
 UNSEEN = ("Validation", "Test_v2")
-NO_MATTER = ("data", "out", "epochs", "learning_rate", "gpu", "no_evaluation", "sub_batches", "run", "verb", "debug")
+NO_MATTER = (
+    "data",
+    "out",
+    "epochs",
+    "learning_rate",
+    "gpu",
+    "workers",
+    "no_evaluation",
+    "sub_batches",
+    "run",
+    "verb",
+    "debug",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +108,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--on-bad", choices=("error", "skip"), default="error", help="what to do with bad files (default %(default)s)")
     add("--no-evaluation", action="store_true", help="stop after the training")
     add("--gpu", action="store_true", help="compute on the GPU")
+    add(
+        "--workers",
+        type=arguments.whole,
+        metavar="N",
+        help="processes that prepare batches (default 0, a thread, and with --gpu 2)",
+    )
 
 
 def rates(text: str) -> list[float]:
@@ -162,6 +180,7 @@ def run(args: argparse.Namespace) -> None:
         num_epochs=args.epochs,
         batch_size=args.batch_size,
         num_sub_batches=args.sub_batches,
+        workers=(2 if args.gpu else 0) if args.workers is None else args.workers,
         epoch_size=args.epoch_size,
         learning_rate=args.learning_rate,
         weight_decay=args.weight_decay,

@@ -9,3 +9,4 @@ from . import isic2017 as isic2017
 from . import pack as pack
 from . import phantom as phantom
 from . import resampling as resampling
+from . import workers as workers

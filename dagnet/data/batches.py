@@ -17,6 +17,8 @@ from typing import Protocol
 
 import numpy as np
 
+from .workers import Workers
+
 Batch = dict[str, np.ndarray]
 
 
@@ -114,14 +116,15 @@ class Batches:
 
 
 class Prefetch:
-    """Prepares the coming batches in a thread while the consumer computes.
+    """Prepares the coming batches while the consumer computes: in a thread, or in worker processes, which that thread awaits.
 
         with Prefetch(batches.get_batch, index_lists) as coming:
             for batch in coming: ...
         coming.waited      seconds that the consumer stood waiting
 
-    At most `depth` finished batches wait in memory. An exception in get_batch is raised to the consumer, at the batch
-    where it happened. Leaving the block early ends the thread.
+    At most `depth` finished batches wait in memory, and with workers one or two more in each of them. An exception in
+    get_batch is raised to the consumer, at the batch where it happened. Leaving the block early ends the thread, and the
+    workers' processes.
     """
 
     def __init__(
@@ -129,8 +132,9 @@ class Prefetch:
         get_batch: Callable[[Sequence[int] | np.ndarray], Batch],
         index_lists: Iterable[Sequence[int] | np.ndarray],
         depth: int = 2,
+        workers: Workers | None = None,
     ) -> None:
-        self._get_batch, self._index_lists = get_batch, list(index_lists)
+        self._get_batch, self._index_lists, self._workers = get_batch, list(index_lists), workers
         self._left = len(self._index_lists)
         self._ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
@@ -138,6 +142,8 @@ class Prefetch:
         self.waited = 0.0
 
     def __enter__(self) -> Prefetch:
+        if self._workers is not None and not self._workers.load(self._get_batch):
+            self._workers = None
         self._thread.start()
         return self
 
@@ -145,9 +151,14 @@ class Prefetch:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
+        early = kind is not None or self._left > 0  # then workers are still at batches that nobody will fetch
+        if early and self._workers is not None:
+            self._workers.kill()  # the thread may wait for them
         while self._thread.is_alive():  # the thread may stand before a full queue
             self._drop_one()
             self._thread.join(timeout=0.01)
+        if early and self._workers is not None:
+            self._workers.stop()
 
     def __iter__(self) -> Iterator[Batch]:
         return self
@@ -169,16 +180,14 @@ class Prefetch:
         return batch
 
     def _prepare(self) -> None:
-        for indices in self._index_lists:
-            if self._stop.is_set():
-                return
-            try:
-                batch: Batch | BaseException = self._get_batch(indices)
-            except BaseException as problem:  # whatever it is, it belongs to the consumer
-                batch = problem
-            self._ready.put(batch)
-            if isinstance(batch, BaseException):
-                return
+        try:
+            lists = self._index_lists
+            for batch in self._workers.batches(lists) if self._workers else map(self._get_batch, lists):
+                self._ready.put(batch)
+                if self._stop.is_set():
+                    return
+        except BaseException as problem:  # whatever it is, it belongs to the consumer
+            self._ready.put(problem)
 
     def _drop_one(self) -> None:
         with contextlib.suppress(queue.Empty):

@@ -31,7 +31,7 @@ from dagnet.simplenn import Result, SimpleNN, run
 Errors = Callable[[Array, list[Result]], Any]
 
 
-def multiclass(labels: Array, res: list[Result]) -> list[float]:
+def multiclass(labels: Array, res: list[Result]) -> list[Array]:
     """top1err and top5err of a batch, not yet divided by its images."""
     scores = res[-2].x
     labels = array.module_of(scores).asarray(labels)
@@ -40,15 +40,15 @@ def multiclass(labels: Array, res: list[Result]) -> list[float]:
         labels, weights = labels[:, :, :1], labels[:, :, 1:]
     five = min(5, array.four_d(scores).shape[2])
     return [
-        float(loss.forward(scores, labels, loss="classerror", instance_weights=weights)),
-        float(loss.forward(scores, labels, loss="topkerror", top_k=five, instance_weights=weights)),
+        loss.forward(scores, labels, loss="classerror", instance_weights=weights),
+        loss.forward(scores, labels, loss="topkerror", top_k=five, instance_weights=weights),
     ]
 
 
-def binary(labels: Array, res: list[Result]) -> list[float]:
+def binary(labels: Array, res: list[Result]) -> list[Array]:
     """binerr of a batch, not yet divided by its images."""
     scores = res[-2].x
-    return [float((scores * array.module_of(scores).asarray(labels) < 0).sum())]
+    return [(scores * array.module_of(scores).asarray(labels) < 0).sum()]
 
 
 ERRORS: dict[str, tuple[Errors, Sequence[str]]] = {
@@ -101,7 +101,8 @@ class Chain(DagNN):
         super().reset()
         self._share_params()
         self._res: list[Result] | None = None
-        self._sums, self._images = np.zeros(1 + len(self._error_labels)), 0
+        self._sums: Array | None = None
+        self._images = 0
 
     def seed(self, *numbers: int) -> None:
         """Start the masks of dropout anew."""
@@ -147,19 +148,28 @@ class Chain(DagNN):
 
     def _count(self, labels: Array, images: int) -> None:
         res: list[Any] = self._res or []
-        objective = float(res[-1].x.sum()) * (images if self.net.normalise else 1)
-        errors = np.ravel(self._errors(labels, res))
-        if len(errors) != len(self._error_labels):
+        xp = array.module_of(res[-1].x)
+        errors = self._errors(labels, res)
+        numbers = [
+            xp.asarray(n, np.float64).reshape(-1) for n in (errors if isinstance(errors, list | tuple) else [errors])
+        ]
+        row = xp.concatenate([res[-1].x.sum().astype(np.float64).reshape(1), *numbers])
+        if len(row) != 1 + len(self._error_labels):
             raise ValueError(
-                f"error_function: it gave {len(errors)} numbers, and error_labels are {', '.join(self._error_labels)}"
+                f"error_function: it gave {len(row) - 1} numbers, and error_labels are {', '.join(self._error_labels)}"
             )
-        self._sums += [objective, *errors]
+        if self.net.normalise:
+            row[0] *= images
+        self._sums = (
+            row if self._sums is None else self._sums + row
+        )  # on the GPU they stay there until they are asked for
         self._images += images
 
     def statistics(self) -> dict[str, float]:
         """objective and errors, per image, since the last reset."""
-        means = self._sums / max(1, self._images)
-        return dict(zip(("objective", *self._error_labels), means.tolist(), strict=True))
+        names = ("objective", *self._error_labels)
+        sums = np.zeros(len(names)) if self._sums is None else array.to_numpy(self._sums)
+        return dict(zip(names, (sums / max(1, self._images)).tolist(), strict=True))
 
 
 def _errors(function: str | Errors, labels: Sequence[str] | None) -> tuple[Errors, Sequence[str]]:

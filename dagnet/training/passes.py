@@ -4,18 +4,21 @@ Batches      the images are cut into batches, and a batch into sub-batches, inte
              of the batch from the s-th on. Derivatives of sub-batches are summed, empty ones are left out.
 To train     the net is in mode "normal"; after each batch the solver changes the parameters
 To validate  the net is in mode "test"; nothing is derived, nothing changes
+On the GPU   batches are copied while the one before is computed on, and nothing is read back but when it is printed
 Source       MatConvNet's examples/cnn_train_dag.m of 1.0-beta25
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
 
 from dagnet.dagnn import DagNN
 from dagnet.data import batches
-from dagnet.layers import array, loss
+from dagnet.data.workers import Workers
+from dagnet.layers import array, device, loss
 from dagnet.layers.array import Array
 
 from . import divergence, solvers
@@ -48,11 +51,12 @@ class Recipe:
     der_outputs: Mapping[str, float]
     save_solver_state: bool = True
     extract_stats: ExtractStats = statistics
+    workers: Workers | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a pass came to: its statistics, images a second, and seconds that it waited for get_batch."""
+    """What a pass came to: its statistics, images a second, and seconds that the CPU, or the GPU, waited for get_batch."""
 
     record: Record
     speed: float
@@ -75,34 +79,56 @@ def run(
     batch's loss would show; and what get_batch and net.eval raise, with a note that says in which batch.
     """
     planned = plan(np.asarray(indices), recipe.batch_size, recipe.num_sub_batches)
+    parts = [part for batch in planned for part in batch]
     start(net, recipe, kind)
+    watch = divergence.Watch(net, list(recipe.der_outputs), len(parts))
+    feed = device.Feed() if net.device == "gpu" else None
     taken: Record | None = None
-    with (
-        batches.Prefetch(get_batch, [part for batch in planned for part in batch]) as coming,
-        Progress(kind, epoch, len(planned)) as progress,
-    ):
-        for number, parts in enumerate(planned, 1):
-            images = sum(map(len, parts))
-            try:
-                inputs = (_taken(net, next(coming)) for _ in parts)
-                if kind == "train":
-                    derive_batch(net, inputs, recipe)
-                    if number == len(planned) and recipe.profile.statistics == "before":
-                        taken = extracted(net, recipe.extract_stats)
-                    update(net, recipe, images, learning_rate)
-                else:
-                    validate_batch(net, inputs, recipe)
-            except Exception as error:
-                error.add_note(f"in epoch {epoch}, {kind} batch {number} of {len(planned)}, images {_listed(parts)}")
-                raise
-            progress.batch_done(images, lambda: extracted(net, recipe.extract_stats))
+
+    def told() -> Record:
+        watch.read()
+        return extracted(net, recipe.extract_stats)
+
+    try:
+        with (
+            batches.Prefetch(get_batch, parts, workers=recipe.workers) as coming,
+            Progress(kind, epoch, len(planned), lambda: (feed or coming).waited) as progress,
+        ):
+            arriving: Iterator[Inputs] = map(_checked, coming)
+            if feed:
+                arriving = feed.through(arriving)
+            for number, batch in enumerate(planned, 1):
+                images = sum(map(len, batch))
+                try:
+                    inputs = islice(arriving, len(batch))
+                    if kind == "train":
+                        derive_batch(net, inputs, recipe, watch)
+                        if number == len(planned) and recipe.profile.statistics == "before":
+                            taken = extracted(net, recipe.extract_stats)
+                        update(net, recipe, images, learning_rate)
+                    else:
+                        validate_batch(net, inputs, watch)
+                except Exception as error:
+                    error = device.told(error, _remedy(recipe, images))
+                    error.add_note(
+                        f"in epoch {epoch}, {kind} batch {number} of {len(planned)}, images {_listed(batch)}"
+                    )
+                    raise error
+                progress.batch_done(images, told)
+            found = taken or told()
+    except divergence.Spoiled as late:
+        its = parts[late.look]
+        place = divergence.first_place(net, {name: array.to_gpu(x) for name, x in get_batch(its).items()})
+        raise FloatingPointError(
+            f"training: '{late.objective}' became not finite in epoch {epoch}, {kind}, images {_listed([its])}: {place}"
+        ) from None
     if kind == "train" and (spoiled := divergence.spoiled_param(net)):
         raise FloatingPointError(
             f"training: {spoiled} is not finite after epoch {epoch}; a lower learning_rate is right"
         )
-    record = record_of(recipe.profile, progress.images, progress.seconds, taken or extracted(net, recipe.extract_stats))
+    record = record_of(recipe.profile, progress.images, progress.seconds, found)
     net.reset()
-    return Outcome(record, progress.speed, coming.waited)
+    return Outcome(record, progress.speed, progress.waited)
 
 
 def start(net: DagNN, recipe: Recipe, kind: Kind) -> None:
@@ -113,14 +139,14 @@ def start(net: DagNN, recipe: Recipe, kind: Kind) -> None:
         recipe.state.clear()
 
 
-def derive_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe) -> None:
+def derive_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe, watch: divergence.Watch) -> None:
     """Sums the derivatives of a batch's sub-batches. Raises FloatingPointError where a loss is NaN or infinite."""
     for param in net.params.values():
         param.der = None  # frees the last batch's before this one's values need the room
     for s, inputs in enumerate(sub_batches):
         net.accumulate_param_ders = s > 0
         net.eval(inputs, recipe.der_outputs)
-        _refuse_non_finite(net, inputs, recipe)
+        watch.look(inputs)
 
 
 def update(net: DagNN, recipe: Recipe, images: int, learning_rate: float) -> None:
@@ -136,11 +162,11 @@ def update(net: DagNN, recipe: Recipe, images: int, learning_rate: float) -> Non
     )
 
 
-def validate_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe) -> None:
+def validate_batch(net: DagNN, sub_batches: Iterable[Inputs], watch: divergence.Watch) -> None:
     """Runs a batch forward, so that the losses average. Raises FloatingPointError where a loss is NaN or infinite."""
     for inputs in sub_batches:
         net.eval(inputs)
-        _refuse_non_finite(net, inputs, recipe)
+        watch.look(inputs)
 
 
 def extracted(net: DagNN, extract_stats: ExtractStats) -> Record:
@@ -166,23 +192,21 @@ def record_of(profile: Profile, num: float, seconds: float, found: Mapping[str, 
     return {**found, **facts} if profile.time_last else {**facts, **found}
 
 
-def _refuse_non_finite(net: DagNN, inputs: Inputs, recipe: Recipe) -> None:
-    """The one look of a (sub-)batch at what was computed: on the GPU the host waits here until it is.
-
-    That is the price of stopping before the solver spoils the parameters, which is why losses need not look themselves.
-    """
-    for name in recipe.der_outputs:
-        value = net.vars[name].held["value"]
-        if value is not None and not divergence.is_finite(value):
-            shown = f"{float(value):g}" if value.size == 1 else "not finite"
-            raise FloatingPointError(f"training: '{name}' became {shown}: {divergence.first_place(net, inputs)}")
-
-
-def _taken(net: DagNN, inputs: Inputs) -> Inputs:
-    """What get_batch gave, on the net's device."""
+def _checked(inputs: Inputs) -> Inputs:
+    """What get_batch gave. Raises ValueError unless it is a dict."""
     if not isinstance(inputs, Mapping):
         raise ValueError(f"get_batch: it gave a {type(inputs).__name__}; a dict, name -> array (H, W, C, N), is right")
-    return {name: array.to_gpu(value) for name, value in inputs.items()} if net.device == "gpu" else inputs
+    return inputs
+
+
+def _remedy(recipe: Recipe, images: int) -> str:
+    """What to lower where memory does not suffice for a batch of so many images."""
+    parts = 2 * recipe.num_sub_batches
+    if parts <= images:
+        return (
+            f"num_sub_batches={parts} (--sub-batches {parts}) is right, which computes the same step in smaller parts"
+        )
+    return "smaller images or narrower layers are right"
 
 
 def _listed(parts: Sequence[np.ndarray]) -> str:

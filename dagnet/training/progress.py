@@ -1,6 +1,7 @@
 """What is told of a pass while it runs: a bar in a terminal, else now and then a line as MatConvNet prints it.
 
-train: epoch 01:   3/ 10: 12.3 (11.9) Hz objective: 0.693     images a second on average (and now), averages so far
+train: epoch 01:   3/ 10: 12.3 (11.9) Hz waited: 4% objective: 0.693     images a second on average (and now), the share of the
+                                                                         time that was waited for batches, averages so far
 """
 
 import sys
@@ -15,6 +16,7 @@ SECONDS_BETWEEN_LINES = 30.0
 OUTLIERS = (
     3  # batches at the start that are slow (memory is fetched, kernels are built) and are left out of the average
 )
+NOTABLE = 0.01  # share of the time that was waited for batches, from which on it is told
 NOT_STATISTICS = ("num", "time")
 
 Statistics = Mapping[str, Any]
@@ -23,7 +25,9 @@ Statistics = Mapping[str, Any]
 class Progress:
     """Tells how a pass over `batches` batches goes; use as a context manager."""
 
-    def __init__(self, kind: str, epoch: int, batches: int) -> None:
+    def __init__(self, kind: str, epoch: int, batches: int, waited: Callable[[], float] = lambda: 0.0) -> None:
+        """waited: seconds since the pass began that what computes had no batch to compute on."""
+        self._waited = waited
         self._title, self._batches = f"{kind}: epoch {epoch:02d}", batches
         self._done = self._images = 0
         self._start = self._last = self._told = time.perf_counter()
@@ -42,6 +46,11 @@ class Progress:
     def seconds(self) -> float:
         """Since the pass began, up to its last batch."""
         return self._last - self._start
+
+    @property
+    def waited(self) -> float:
+        """Seconds of those without a batch."""
+        return self._waited()
 
     @property
     def images(self) -> int:
@@ -64,7 +73,9 @@ class Progress:
         if self._done == self._batches:
             if self._bar is not None:
                 self._bar.close()
-            print(self._line(statistics()), flush=True)
+            last = statistics()
+            self._last = time.perf_counter()  # a GPU was still at it until the statistics could be read
+            print(self._line(last), flush=True)
         elif self._bar is not None:
             if now - self._told > 0.5:
                 self._told = now
@@ -79,6 +90,8 @@ class Progress:
 
     def _facts(self, statistics: Statistics) -> str:
         told = [f"{self.speed:.1f} ({self._now:.1f}) Hz"]
+        if (share := self.waited / max(self.seconds, 1e-9)) >= NOTABLE:
+            told.append(f"waited: {share:.0%}")
         for name in sorted(set(statistics) - set(NOT_STATISTICS)):
             told.append(f"{name}: " + " ".join(f"{v:.3f}" for v in np.ravel(statistics[name])))
         return " ".join(told)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from dagnet.dagnn import DagNN
+from dagnet.data.workers import Workers
 from dagnet.files import atomic, checkpoint
 from dagnet.layers import array
 from dagnet.simplenn import SimpleNN
@@ -45,6 +46,7 @@ def train(
     num_epochs: int,
     batch_size: int = 6,
     num_sub_batches: int = 1,
+    workers: int = 0,
     epoch_size: int | None = None,
     learning_rate: float | Sequence[float] = 1e-3,
     momentum: float = 0.9,
@@ -66,6 +68,8 @@ def train(
     net              a DagNN, or a SimpleNN, of which chain.Chain says more
     get_batch        from an array of image indices to the net's inputs, name -> array (H, W, C, N); called ahead in a thread.
                      Where it is (or belongs to) an object with an attribute `epoch`, that is set as each epoch starts.
+    workers          how many processes call get_batch in the thread's stead, each a copy of it as a pass begins: what a call
+                     changes in its copy nobody sees. They pay where batches take longer than the net's computing
     train, val       indices of the images to train on and to validate with (none: no validation)
     exp_dir          where all is kept; made where it is absent
     epoch_size       how many of the training images an epoch takes (default: all), drawn anew for each
@@ -103,6 +107,7 @@ def train(
     arguments.check_whole("num_epochs", num_epochs, 0)
     arguments.check_whole("batch_size", batch_size, 1)
     arguments.check_whole("num_sub_batches", num_sub_batches, 1)
+    arguments.check_whole("workers", workers, 0)
     arguments.check_whole("epoch_size", len(train) if epoch_size is None else epoch_size, 1)
     arguments.check_whole("random_seed", random_seed, 0)
     arguments.check_decay(weight_decay)
@@ -131,7 +136,7 @@ def train(
     _own_params(net)
     stats = resuming.restore(net, recipe, found)
     _refuse_unsavable(net, whole, recipe, stats, ("train", "val") if len(val) else ("train",))
-    with _settings_restored(net):
+    with _settings_restored(net), Workers(workers) as recipe.workers:
         net.input_ders = False  # nobody asks what the images should have been
         epoch = len(stats["train"])
         while (rates := _rates_after(epoch, whole, stats, rates, post_epoch)) and epoch < num_epochs:

@@ -1,0 +1,129 @@
+"""The few calls of CuPy's that layers/device.py makes, on NumPy arrays. Streams run as late as they may, when somebody waits;
+with Stream.eager those that copy run as early as they may.
+
+So what is read from memory too early, or written to too early, is wrong here in every run, and not only now and then.
+Its names and arguments are held to the real CuPy's where that is installed (test_device).
+"""
+
+import types
+
+import numpy as np
+
+
+class ndarray(np.ndarray):
+    """An array on the GPU."""
+
+    def set(self, arr, stream=None):
+        assert (
+            self.flags.c_contiguous and arr.flags.c_contiguous and arr.shape == self.shape and arr.dtype == self.dtype
+        )
+        (stream or Stream.current).launch(lambda: np.copyto(self.view(np.ndarray), arr))
+
+
+class Stream:
+    """Work that was launched and not yet done; the current one is what a test launches on."""
+
+    current: "Stream"
+    now = 0.0  # seconds on the GPU's clock
+    eager = False
+
+    def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
+        self.non_blocking, self.work = non_blocking, []
+
+    def launch(self, work):
+        self.work.append(work)
+        if self.eager and self.non_blocking:
+            self.synchronize()
+
+    def wait_event(self, event):
+        ticket = event.ticket
+        self.launch(lambda: event.run_until(ticket))
+
+    def synchronize(self):
+        while self.work:
+            self.work.pop(0)()
+
+
+class Event:
+    """A place in a stream."""
+
+    synchronised = 0  # how often the host waited
+
+    def __init__(self, block=False, disable_timing=False, interprocess=False):
+        self.timed, self.ticket, self.stream, self.passed, self.time = not disable_timing, 0, None, 0, None
+
+    def record(self, stream=None):
+        self.ticket += 1
+        ticket, self.stream = self.ticket, stream or Stream.current
+
+        def passed():
+            self.passed, self.time = ticket, Stream.now
+
+        self.stream.launch(passed)
+
+    def run_until(self, ticket):
+        while self.passed < ticket:
+            self.stream.work.pop(0)()
+
+    @property
+    def done(self):
+        return self.passed == self.ticket
+
+    def synchronize(self):
+        Event.synchronised += 1
+        self.run_until(self.ticket)
+
+
+def get_elapsed_time(start_event, end_event):
+    assert start_event.timed and end_event.timed and start_event.done and end_event.done
+    return 1000 * (end_event.time - start_event.time)
+
+
+class OutOfMemoryError(MemoryError):
+    def __init__(self, size, total, limit=0):
+        super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes).")
+        self._size = size
+
+
+class MemoryPool:
+    """Counts; the GPU has `room` bytes, of which others hold some."""
+
+    def __init__(self, allocator=None):
+        self.room, self.others, self.used, self.kept = 1 << 30, 1 << 20, 0, 0
+
+    def malloc(self, size):
+        if size > self.room - self.others - self.used:
+            raise OutOfMemoryError(size, self.used)
+        self.kept = max(self.kept, size)
+
+    def free_all_blocks(self, stream=None):
+        self.kept = 0
+
+    def used_bytes(self):
+        return self.used
+
+    def total_bytes(self):
+        return self.used + self.kept
+
+
+def module():
+    """A fresh fake of the module cupy."""
+    Stream.current, Stream.now, Stream.eager, Event.synchronised = Stream(null=True), 0.0, False, 0
+    pool = MemoryPool()
+    runtime = types.SimpleNamespace(memGetInfo=lambda: (pool.room - pool.others - pool.total_bytes(), pool.room))
+    cuda = types.SimpleNamespace(
+        Stream=Stream,
+        Event=Event,
+        get_elapsed_time=get_elapsed_time,
+        get_current_stream=lambda device_id=-1: Stream.current,
+        alloc_pinned_memory=lambda size: bytearray(size),
+        memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+        runtime=runtime,
+    )
+    return types.SimpleNamespace(
+        ndarray=ndarray,
+        empty=lambda shape, dtype=float, order="C": np.empty(shape, dtype, order).view(ndarray),
+        cuda=cuda,
+        get_default_memory_pool=lambda: pool,
+        pool=pool,
+    )
