@@ -10,7 +10,7 @@ Source    MatConvNet manual, section 4.4; vl_nnrelu.m of 1.0-beta25
 from dataclasses import dataclass, field
 from typing import Literal
 
-from . import array, block
+from . import array, block, kernels
 from .array import Array
 
 
@@ -18,6 +18,8 @@ def forward(x: Array, *, leak: float = 0.0) -> Array:
     """y, shaped like x. Raises ValueError unless x is float32 or float64."""
     array.check_floats("relu", x=x)
     xp, x = array.module_of(x), array.four_d(x)
+    if fast := kernels.serving("relu", x):
+        return fast.forward(array.base(x), leak).transpose(1, 2, 3, 0)
     y = xp.maximum(x, 0, out=array.empty_like(x))  # out: in x's memory order, which CuPy alone would not keep
     if leak != 0:
         below = xp.minimum(x, 0)
@@ -31,6 +33,8 @@ def backward(x: Array, dy: Array, *, leak: float = 0.0) -> Array:
     array.check_floats("relu", x=x, dy=dy)
     xp, x = array.module_of(x, dy), array.four_d(x)
     dy = array.derivative("relu", dy, x.shape)
+    if fast := kernels.serving("relu", x, dy):
+        return fast.backward(array.base(x), array.base(dy), leak).transpose(1, 2, 3, 0)
     slope = xp.greater(x, 0, out=array.empty_like(dy))
     if leak != 0:
         slope *= 1 - float(leak)
@@ -42,6 +46,8 @@ def backward(x: Array, dy: Array, *, leak: float = 0.0) -> Array:
 def masked(dy: Array, y: Array) -> tuple[Array, Array]:
     """(pixels, K) each: dy where the output y is above 0, else 0; and the K sums of that, which are a bias's derivative."""
     xp = array.module_of(dy, y)
+    if fast := kernels.serving("relu", dy, y):
+        return fast.masked(dy, y)
     kept = xp.greater(y, 0, out=array.empty_like(dy))
     kept *= dy
     return kept, xp.ones(len(dy), dy.dtype) @ kept  # the sum as a product: BLAS is the faster adder

@@ -80,7 +80,7 @@ def test_filters_whose_windows_are_the_input_as_it_lies_need_no_scratch(rng, mon
 def test_empty_filters_move_pixels_alone(rng, channels, options):
     x, b = rng.standard_normal((5, 4, channels, 2)), rng.standard_normal(channels)
     for bias in (b, None):
-        assert error(x, np.empty((0, 0, 0, 0)), bias, **options) == 0
+        assert error(x, np.empty((0, 0, 0, 0)), bias, **options) < 1e-14
 
 
 def test_no_images_make_no_pixels_and_derivatives_of_zero():

@@ -28,3 +28,21 @@ template <int N> __device__ __forceinline__ void store(T* __restrict__ y, long l
 // Where launch.plane puts a thread: its row (a pixel), and its place along that row (channels, N at a time).
 #define ROW ((long long)blockIdx.x * blockDim.y + threadIdx.y)
 #define PLACE (blockIdx.y * blockDim.x + threadIdx.x)
+
+// The sum over the rows of threads of a block, of each column of threads, for the threads of row 0. All threads must come.
+// `kept` is shared memory with room for each thread's values. The order of the additions is always the same.
+template <int N> __device__ Pack<N> sum_over_rows(Pack<N> values, T* kept) {
+    Pack<N>* all = (Pack<N>*)kept;
+    int own = threadIdx.y * blockDim.x + threadIdx.x;
+    all[own] = values;
+    for (int half = blockDim.y / 2; half; half /= 2) {  // blockDim.y is a power of two
+        __syncthreads();
+        if (threadIdx.y < half) {
+            Pack<N> other = all[own + half * blockDim.x];
+#pragma unroll
+            for (int k = 0; k < N; k++) all[own].of[k] += other.of[k];
+        }
+    }
+    return all[own];
+}
+#define ROOM __shared__ __align__(16) T kept[256 * WIDE]  // for launch.BLOCK threads

@@ -19,7 +19,7 @@
 #define __forceinline__ inline
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
 #define __constant__ static
 #define __shared__ static __attribute__((section("emu_shared")))
 #define __syncthreads() emu::wait(emu::AT_BLOCK, __LINE__)
