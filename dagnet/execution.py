@@ -51,6 +51,7 @@ def forward(graph: Graph, options: Options, *, derivatives: bool) -> None:
             check_count("inputs", record.inputs, record.block.n_inputs)
             check_count("params", record.params, record.block.n_params)
             params = _param_values(graph, record)
+            record.block.derivatives_follow = derivatives
             run = record.block.forward_rectified if rectifier else record.block.forward
             outputs = run(inputs, params)
             check_count("outputs", record.outputs, (len(outputs),))

@@ -27,6 +27,8 @@ class Layer:
     can_rectify      the block has forward_rectified and backward_rectified, which do so
     needs_input_der  False, set by the net, where nobody asks for the inputs' derivatives (the images of a training run);
                      a block may then return None for them
+    derivatives_follow   True, set by the net, where backward will follow a forward: a block may then keep, until that or
+                     reset, what backward would have to compute again; backward does without it where other inputs come
     """
 
     mode: Literal["normal", "test"] = "normal"
@@ -36,6 +38,7 @@ class Layer:
     rectifies: bool = False
     can_rectify: ClassVar[bool] = False
     needs_input_der: bool = True
+    derivatives_follow: bool = False
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """The outputs, from the inputs and the parameters. Arguments are never written to."""

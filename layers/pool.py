@@ -12,49 +12,50 @@ Backward  max   dy[i,j] is added to the first place of the window where x equals
 Source    MatConvNet manual, section 4.3; vl_nnpool.m and pooling_cpu.cpp of 1.0-beta25
 
 How: a window's maximum is the maximum over its columns' maxima, and its sum the sum of its columns' sums. So both are done
-along one direction and then along the other: PH + PW array operations in place of PH * PW, and the order among equals above
-comes by itself.
+along one direction and then along the other: PH + PW array operations in place of PH * PW. For backward each maximum's index
+in its window is kept, the number p + PH * q for row p and column q, in a byte. All is done in parts that stay in cache, for
+threads to share.
 """
 
-import weakref
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from types import ModuleType
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Any
 
-from . import array, block, geometry, kernels
+import numpy as np
+
+from . import array, block, geometry, kernels, threads
 from .array import Array
 from .geometry import Numbers
 
 METHODS = ("max", "avg")
-PART_BYTES = {"numpy": 2 << 20, "cupy": 1 << 30}  # of x that backward takes at a time
+PART_BYTES = 1 << 20  # of x that a thread takes at a time, on the CPU
+TAPS = 255  # of a window whose index fits a byte, with one number left for NaN, which gets no derivative
 
 
 def forward(x: Array, pool: Numbers, *, stride: Numbers = 1, pad: Numbers = 0, method: str = "max") -> Array:
     """y (YH, YW, C, N). Raises ValueError where the window does not fit or the method is unknown."""
-    return forward_indexed(x, pool, stride=stride, pad=pad, method=method)[0]
-
-
-def forward_indexed(
-    x: Array, pool: Numbers, *, stride: Numbers = 1, pad: Numbers = 0, method: str = "max"
-) -> tuple[Array, Array | None]:
-    """y, and which pixel of its window each maximum is, a byte each, for backward; None where x itself must tell it."""
     array.check_floats("pool", x=x)
     x = array.four_d(x)
     rows, columns = _lines(x.shape, pool, stride, pad, method)
-    pixels, index = array.base(x), None
-    if fast := _fast(pixels, rows, columns):
-        if method == "max":
-            y, index = fast.max_forward(pixels, rows, columns)
-        else:
-            y = fast.avg_forward(pixels, rows, columns)
-        return y.transpose(1, 2, 3, 0), index
-    y = _reduce(_reduce(pixels, rows, method), columns, method)
-    if y is pixels:  # a 1x1 window: the result is to be an array of its own
-        y = y.copy()
+    pixels = array.base(x)
     if method == "avg":
-        y /= _counts(y, rows, columns)
-    return y.transpose(1, 2, 3, 0), None
+        y = _avg_forward(pixels, rows, columns)
+    elif fast := _fast(rows, columns, pixels):
+        y, _ = fast.max_forward(pixels, rows, columns)
+    else:
+        y = _made(pixels, rows.positions, columns.positions)
+        _share(_maxima, pixels, y, rows=rows, columns=columns)
+    return y.transpose(1, 2, 3, 0)
+
+
+def forward_indexed(x: Array, pool: Numbers, *, stride: Numbers = 1, pad: Numbers = 0) -> tuple[Array, Array]:
+    """forward's maxima, and which pixel of its window each is, for backward. Raises ValueError as forward does."""
+    array.check_floats("pool", x=x)
+    x = array.four_d(x)
+    rows, columns = _lines(x.shape, pool, stride, pad, "max")
+    y, index = _max_forward(array.base(x), rows, columns)
+    return y.transpose(1, 2, 3, 0), index
 
 
 def backward(
@@ -75,21 +76,12 @@ def backward(
     array.check_floats("pool", x=x, dy=dy)
     x = array.four_d(x)
     rows, columns = _lines(x.shape, pool, stride, pad, method)
-    dy = array.derivative("pool", dy, (rows.positions, columns.positions, *x.shape[2:]))
-    pixels, dy = array.base(x), array.base(dy)
-    if fast := _fast(dy, rows, columns):
-        if method == "avg":
-            return fast.avg_backward(dy, rows, columns).transpose(1, 2, 3, 0)
-        index = fast.max_forward(pixels, rows, columns)[1] if index is None else index
-        return fast.max_backward(index, dy, rows, columns).transpose(1, 2, 3, 0)
-    dx = array.module_of(dy).empty(pixels.shape, dy.dtype)
-    for part in _parts(pixels):
-        dx[part] = (
-            _backward_max(pixels[part], dy[part], rows, columns)
-            if method == "max"
-            else _spread(_spread(dy[part] / _counts(dy, rows, columns), columns), rows)
-        )
-    return dx.transpose(1, 2, 3, 0)
+    dy = array.base(array.derivative("pool", dy, (rows.positions, columns.positions, *x.shape[2:])))
+    if method == "avg":
+        return _avg_backward(dy, rows, columns).transpose(1, 2, 3, 0)
+    if index is None:
+        _, index = _max_forward(array.base(x), rows, columns)
+    return _max_backward(index, dy, rows, columns).transpose(1, 2, 3, 0)
 
 
 @dataclass(frozen=True)
@@ -108,23 +100,53 @@ class Line:
         """Whether each window is one pixel and each pixel one window."""
         return self.window == self.stride == 1 and self.positions == self.size
 
-    def taps(self) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-        """For each pixel of the window: the places of x that it reads, and the places of y that this is for.
+    @property
+    def apart(self) -> bool:
+        """Whether no pixel lies in two windows."""
+        return self.stride >= self.window
+
+    @property
+    def tiled(self) -> bool:
+        """Whether each pixel lies in one window."""
+        return self.stride == self.window and self.positions * self.stride >= self.size + self.before
+
+    @property
+    def counts(self) -> list[int]:
+        """How many pixels each window holds."""
+        starts = (i * self.stride - self.before for i in range(self.positions))
+        return [min(start + self.window, self.size) - max(start, 0) for start in starts]
+
+    def taps(self) -> Iterator[tuple[int, tuple[slice, ...], tuple[slice, ...], bool]]:
+        """For each pixel of the window its number, the places of x that it reads, the places of y that this is for, and whether
+        it is the first pixel of these windows.
 
         Position i reads pixel i*stride - before + tap. Where that lies in the padding, i is left out.
         """
-        all_before = (slice(None),) * self.axis
+        all_before, seen = (slice(None),) * self.axis, self.positions
         for tap in range(self.window):
             shift = tap - self.before
             first = max(-(shift // self.stride), 0)
             end = min((self.size - 1 - shift) // self.stride + 1, self.positions)
-            if first < end:
-                pixels = slice(first * self.stride + shift, (end - 1) * self.stride + shift + 1, self.stride)
-                yield (*all_before, pixels), (*all_before, slice(first, end))
+            for start, stop in ((first, seen), (max(first, seen), end)):
+                if start < stop:
+                    pixels = slice(start * self.stride + shift, (stop - 1) * self.stride + shift + 1, self.stride)
+                    yield tap, (*all_before, pixels), (*all_before, slice(start, stop)), start < seen
+            seen = min(first, seen)
 
     def resized(self, x: Array, length: int) -> tuple[int, ...]:
         """x's shape with that length along this axis."""
         return (*x.shape[: self.axis], length, *x.shape[self.axis + 1 :])
+
+    def cut(self, first: int, end: int) -> tuple[slice, "Line"]:
+        """Of the positions from first to end: the pixels that they read, and their line over these.
+
+        Where windows are apart, all the line's cuts together hold each pixel once.
+        """
+        start = max(first * self.stride - self.before, 0)
+        last = max(end * self.stride, (end - 1) * self.stride + self.window) - self.before
+        stop = self.size if end == self.positions else min(last, self.size)
+        before = start + self.before - first * self.stride
+        return slice(start, stop), replace(self, size=stop - start, before=before, positions=end - first)
 
 
 def _lines(
@@ -145,72 +167,177 @@ def _lines(
     return Line(1, size[0], ph, sv, top, yh), Line(2, size[1], pw, sh, left, yw)
 
 
-def _fast(x: Array, rows: Line, columns: Line) -> ModuleType | None:
-    """The fast twins, where there are any and a byte can tell all of a window's taps apart, and NaN."""
-    return kernels.serving("pool", x) if rows.window * columns.window < 256 else None
+def _fast(rows: Line, columns: Line, *arrays: Array) -> Any:
+    """The fast twins, where there are some and an index fits a byte."""
+    return kernels.serving("pool", *arrays) if rows.window * columns.window <= TAPS else None
 
 
-def _parts(x: Array) -> Iterator[slice]:
-    """Slices of images of x (N, H, W, C) of about PART_BYTES each: in parts, backward's temporaries stay small and in cache."""
-    images = max(1, PART_BYTES[array.module_of(x).__name__] // max(1, x[:1].nbytes))
-    for first in range(0, len(x), images):
-        yield slice(first, first + images)
+def _max_forward(x: Array, rows: Line, columns: Line) -> tuple[Array, Array]:
+    """The maxima (N, YH, YW, C) and their index; the number of pixels in a window stands for none."""
+    if fast := _fast(rows, columns, x):
+        return fast.max_forward(x, rows, columns)
+    y = _made(x, rows.positions, columns.positions)
+    index = array.flat(array.module_of(x), y.shape, np.min_scalar_type(rows.window * columns.window))
+    _share(_indexed_maxima, x, y, index, rows=rows, columns=columns)
+    return y, index
 
 
-def _reduce(x: Array, line: Line, method: str) -> Array:
-    """The maximum (max) or the sum (avg) over the windows along one axis."""
-    if line.idle:
-        return x
-    xp = array.module_of(x)
-    join, start = (xp.maximum, -xp.inf) if method == "max" else (xp.add, 0)
-    y = xp.full(line.resized(x, line.positions), start, x.dtype)
-    for pixels, places in line.taps():
-        join(y[places], x[pixels], out=y[places])
-    return y
-
-
-def _backward_max(x: Array, dy: Array, rows: Line, columns: Line) -> Array:
-    """dx (N, H, W, C): from the windows to their leftmost best columns, and in these to the topmost best pixels."""
-    column_maxima = _reduce(x, rows, "max")
-    y = _reduce(column_maxima, columns, "max")
-    return _route(x, column_maxima, _route(column_maxima, y, dy.copy(), columns), rows)
-
-
-def _route(x: Array, y: Array, left: Array, line: Line) -> Array:
-    """dx of the maximum along one axis: each dy goes to the first pixel of its window that equals y.
-
-    `left` is dy when it comes, is written to, and says what no pixel has been given yet.
-    """
-    if line.idle:
-        return left
-    xp = array.module_of(x)
-    dx = xp.zeros(x.shape, left.dtype)
-    apart = line.stride >= line.window  # no pixel lies in two windows
-    for pixels, places in line.taps():
-        remaining, goal = left[places], dx[pixels]
-        share = xp.multiply(x[pixels] == y[places], remaining, out=goal if apart else None)
-        if not apart:
-            xp.add(goal, share, out=goal)
-        xp.subtract(remaining, share, out=remaining)
+def _max_backward(index: Array, dy: Array, rows: Line, columns: Line) -> Array:
+    """dx (N, H, W, C)."""
+    if fast := _fast(rows, columns, dy):
+        return fast.max_backward(index, dy, rows, columns)
+    dx = _made(dy, rows.size, columns.size)
+    _share(_to_maxima, dx, dy, index, rows=rows, columns=columns, into_pixels=True)
     return dx
 
 
-def _spread(dy: Array, line: Line) -> Array:
+def _avg_forward(x: Array, rows: Line, columns: Line) -> Array:
+    """The means (N, YH, YW, C)."""
+    if fast := kernels.serving("pool", x):
+        return fast.avg_forward(x, rows, columns)
+    y = _made(x, rows.positions, columns.positions)
+    _share(_means, x, y, rows=rows, columns=columns)
+    return y
+
+
+def _avg_backward(dy: Array, rows: Line, columns: Line) -> Array:
+    """dx (N, H, W, C)."""
+    if fast := kernels.serving("pool", dy):
+        return fast.avg_backward(dy, rows, columns)
+    dx = _made(dy, rows.size, columns.size)
+    _share(_to_all, dx, dy, rows=rows, columns=columns, into_pixels=True)
+    return dx
+
+
+def _share(
+    work: Callable[..., None], pixels: Array, *windows: Array, rows: Line, columns: Line, into_pixels: bool = False
+) -> None:
+    """work(pixels, *windows, rows, columns), on the CPU in parts: of pixels (N, H, W, C) and arrays (N, YH, YW, C).
+
+    into_pixels: it writes to the pixels; where windows overlap an image is then not cut, so that no two write to one pixel.
+    """
+    if array.module_of(pixels) is not np:
+        work(pixels, *windows, rows, columns)
+        return
+    image = max(1, pixels[:1].nbytes)
+    images = max(1, PART_BYTES // image)
+    cuts = 1 if into_pixels and not rows.apart else ceil(image / PART_BYTES)
+    step = ceil(rows.positions / cuts)
+    parts: list[tuple[Any, ...]] = []
+    for n in range(0, len(pixels), images):
+        for first in range(0, rows.positions, step):
+            own, line = rows.cut(first, min(first + step, rows.positions))
+            ours = (a[n : n + images, first : first + step] for a in windows)
+            parts.append((pixels[n : n + images, own], *ours, line, columns))
+    threads.run(work, parts)
+
+
+def _maxima(x: Array, y: Array, rows: Line, columns: Line) -> None:
+    xp = array.module_of(x)
+    _join(xp.maximum, _join(xp.maximum, x, rows), columns, y)
+
+
+def _indexed_maxima(x: Array, y: Array, index: Array, rows: Line, columns: Line) -> None:
+    """The index too: of a window's best columns the leftmost, and in this the topmost of the best pixels."""
+    xp, kind = array.module_of(x), index.dtype
+    in_column = xp.empty(rows.resized(x, rows.positions), kind)
+    best = _join(xp.maximum, x, rows, index=in_column)
+    _join(xp.maximum, best, columns, y, index=index, earlier=in_column, step=rows.window)
+    lost = xp.not_equal(y, y).view(np.uint8)
+    xp.maximum(index, xp.multiply(lost, kind.type(rows.window * columns.window), dtype=kind), out=index)
+
+
+def _means(x: Array, y: Array, rows: Line, columns: Line) -> None:
+    xp = array.module_of(x)
+    _join(xp.add, _join(xp.add, x, rows), columns, y)
+    y /= _counts(y, rows, columns)
+
+
+def _join(
+    join: Callable[..., Array],
+    x: Array,
+    line: Line,
+    y: Array | None = None,
+    *,
+    index: Array | None = None,
+    earlier: Array | int = 0,
+    step: int = 1,
+) -> Array:
+    """y = the maximum or the sum over the windows along one axis.
+
+    index: becomes earlier + step * tap of each window's first maximum, where earlier < step says of each x its own place.
+    """
+    xp = array.module_of(x)
+    if y is None:
+        y = xp.empty(line.resized(x, line.positions), x.dtype)
+    so_far = y
+    for tap, pixels, at, first in line.taps():
+        new, everywhere = x[pixels], y[at].shape == y.shape
+        if index is not None:
+            place = (earlier if isinstance(earlier, int) else earlier[pixels]) + index.dtype.type(step * tap)
+            if first:
+                index[at] = place
+            else:  # a place is higher than those of the taps before
+                better = xp.greater(new, so_far[at]).view(np.uint8)
+                xp.maximum(index[at], xp.multiply(better, place, dtype=index.dtype), out=index[at])
+        if first and everywhere:
+            so_far = new
+        elif first:
+            y[at] = new
+        else:
+            if so_far is not y and not everywhere:
+                y[...] = so_far
+                so_far = y
+            join(so_far[at], new, out=y[at])
+            so_far = y
+    if so_far is not y:
+        y[...] = so_far
+    return y
+
+
+def _to_maxima(dx: Array, dy: Array, index: Array, rows: Line, columns: Line) -> None:
+    """dx = each dy at its window's maximum."""
+    xp, apart = array.module_of(dx), rows.apart and columns.apart
+    if not (rows.tiled and columns.tiled):
+        dx[...] = 0
+    for q, across, at_column, _ in columns.taps():
+        for p, down, at_row, _ in rows.taps():
+            goal, at = dx[down][across], (*at_row, *at_column[2:])
+            chosen = index[at] == p + rows.window * q
+            if apart:
+                xp.multiply(chosen, dy[at], out=goal)
+            else:
+                goal += chosen * dy[at]
+
+
+def _to_all(dx: Array, dy: Array, rows: Line, columns: Line) -> None:
+    """dx = each dy, shared by the pixels of its window."""
+    xp = array.module_of(dx)
+    shares = dy / _counts(dy, rows, columns)
+    _spread(_spread(shares, columns, xp.empty(columns.resized(dy, columns.size), dy.dtype)), rows, dx)
+
+
+def _spread(dy: Array, line: Line, dx: Array) -> Array:
     """dx of the sum along one axis: each dy goes to all pixels of its window."""
-    if line.idle:
-        return dy
-    xp = array.module_of(dy)
-    dx = xp.zeros(line.resized(dy, line.size), dy.dtype)
-    for pixels, places in line.taps():
-        xp.add(dx[pixels], dy[places], out=dx[pixels])
+    if not line.tiled:
+        dx[...] = 0
+    for _, pixels, at, _ in line.taps():
+        if line.apart:
+            dx[pixels] = dy[at]
+        else:
+            dx[pixels] += dy[at]
     return dx
 
 
 def _counts(y: Array, rows: Line, columns: Line) -> Array:
     """How many pixels of x each window holds, (YH, YW, 1)."""
-    xp = array.module_of(y)
-    ones = xp.ones((1, rows.size, columns.size, 1), y.dtype)
-    return _reduce(_reduce(ones, rows, "avg"), columns, "avg")[0]
+    down, across = (array.module_of(y).asarray(line.counts, y.dtype) for line in (rows, columns))
+    return (down[:, None] * across)[:, :, None]
+
+
+def _made(like: Array, height: int, width: int) -> Array:
+    """An uninitialised (N, height, width, C), in N and C like that array."""
+    return array.flat(array.module_of(like), (len(like), height, width, like.shape[3]), like.dtype)
 
 
 @dataclass
@@ -229,41 +356,38 @@ class Pooling(block.Layer):
     n_inputs, n_params = (1,), (0,)
 
     def __post_init__(self) -> None:
+        self.reset()
         self.pool_size = list(geometry.positive_pair(self.pool_size, "Pooling: pool_size"))
         self.pad = list(geometry.four(self.pad, "Pooling: pad"))
         self.stride = list(geometry.positive_pair(self.stride, "Pooling: stride"))
         if self.method not in METHODS:
             raise ValueError(f"Pooling: method is {self.method!r}; 'max' or 'avg' is right")
-        self.reset()
 
     def _options(self) -> dict[str, Any]:
-        return {"stride": self.stride, "pad": self.pad, "method": self.method}
+        return {"stride": self.stride, "pad": self.pad}
+
+    def reset(self) -> None:
+        """Forget where the maxima were."""
+        self._kept: tuple[Array | None, Array | None] = None, None  # x and the index that holds for it
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from x."""
         (x,) = inputs
+        self.reset()
+        if self.method == "avg" or not self.derivatives_follow:
+            return [forward(x, self.pool_size, method=self.method, **self._options())]
         y, index = forward_indexed(x, self.pool_size, **self._options())
-        if index is not None and self.mode == "normal":
-            self._index, self._indexed = index, weakref.ref(x)
+        self._kept = x, index
         return [y]
 
     def backward(
         self, inputs: list[Array], params: list[Array], der_outputs: list[Array]
     ) -> tuple[list[Array | None], list[Array | None]]:
         """dx; no parameters."""
-        (x,), (dy,) = inputs, der_outputs
-        index = self._index if self._indexed is not None and self._indexed() is x else None
+        (x,), (dy,), (seen, index) = inputs, der_outputs, self._kept
         self.reset()
-        return [backward(x, self.pool_size, dy, **self._options(), index=index)], []
-
-    def reset(self) -> None:
-        """Forget where the maxima were."""
-        self._index: Array | None = None
-        self._indexed: weakref.ref | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy takes along: the properties."""
-        return self.__dict__ | {"_index": None, "_indexed": None}
+        index = index if seen is x else None
+        return [backward(x, self.pool_size, dy, method=self.method, index=index, **self._options())], []
 
     def output_sizes(self, input_sizes: list[block.Size]) -> list[block.Size]:
         """[(YH, YW, C, N)]."""

@@ -61,8 +61,9 @@ def test_the_gradient_of_equal_maxima_goes_to_the_leftmost_then_topmost(xp):
 
 
 @every_method
-def test_many_images_in_several_parts_give_what_each_gives_alone(xp, rng, method, monkeypatch):
-    monkeypatch.setattr(pool, "PART_BYTES", dict.fromkeys(pool.PART_BYTES, 2 * 6 * 6 * 3 * 4))  # two images a part
+@pytest.mark.parametrize("part", [2 * 6 * 6 * 3 * 4, 1 * 6 * 3 * 4], ids=["two images", "a row or two"])
+def test_many_images_in_several_parts_give_what_each_gives_alone(xp, rng, method, part, monkeypatch):
+    monkeypatch.setattr(pool, "PART_BYTES", part)
     x = array.channels_last(xp.asarray(rng.standard_normal((6, 6, 3, 5)), np.float32))
     dy = array.channels_last(xp.asarray(rng.standard_normal((3, 3, 3, 5)), np.float32))
     dx = pool.backward(x, 2, dy, stride=2, method=method)
