@@ -41,3 +41,4 @@ from . import sum as sum
 from . import taccum as taccum
 from . import threads as threads
 from . import trial as trial
+from . import windows as windows

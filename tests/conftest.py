@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dagnet.layers import array, kernels
+from dagnet.layers import array, kernels, settings
 from tests import emulator
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,6 +57,15 @@ def xp(request: pytest.FixtureRequest) -> ModuleType:
 def emulated(request: pytest.FixtureRequest) -> Iterator[None]:
     """NumPy arrays run through the GPU's kernels, on the emulator."""
     with emulator.using(request.config.cache.mkdir("emulator")):
+        yield
+
+
+@pytest.fixture(params=["plain", "fast"])
+def tier(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The plain code, then numba's twins: one body of a test serves both."""
+    if request.param == "fast" and not kernels.has_numba():
+        pytest.skip("numba, the extra `fast`, is not installed")
+    with settings.using(fast=request.param == "fast"):
         yield
 
 

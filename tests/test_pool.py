@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from dagnet.layers import array, gradcheck, pool
+from dagnet.layers import array, gradcheck, pool, windows
 from tests import oracles
+
+pytestmark = pytest.mark.usefixtures("tier")
 
 # (H, W, C, N), window, stride, pad
 GEOMETRIES = [
@@ -63,7 +65,7 @@ def test_the_gradient_of_equal_maxima_goes_to_the_leftmost_then_topmost(xp):
 @every_method
 @pytest.mark.parametrize("part", [2 * 6 * 6 * 3 * 4, 1 * 6 * 3 * 4], ids=["two images", "a row or two"])
 def test_many_images_in_several_parts_give_what_each_gives_alone(xp, rng, method, part, monkeypatch):
-    monkeypatch.setattr(pool, "PART_BYTES", part)
+    monkeypatch.setattr(windows, "PART_BYTES", part)
     x = array.channels_last(xp.asarray(rng.standard_normal((6, 6, 3, 5)), np.float32))
     dy = array.channels_last(xp.asarray(rng.standard_normal((3, 3, 3, 5)), np.float32))
     dx = pool.backward(x, 2, dy, stride=2, method=method)
@@ -122,6 +124,34 @@ def test_not_a_number_is_passed_on_so_that_training_can_stop(xp):
 def test_options_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         pool.forward(np.zeros((4, 3, 1, 1)), **options)
+
+
+def test_a_maximum_that_is_no_number_gives_nothing_back_and_minus_infinity_does(xp):
+    x = xp.asarray([[1, np.nan, -np.inf, -np.inf]])
+    dx = pool.backward(x, (1, 2), xp.asarray([[2.0, 3.0]]), stride=2)
+    assert array.to_numpy(dx).ravel().tolist() == [0, 0, 3, 0]
+
+
+def test_windows_of_more_pixels_than_a_byte_counts_find_their_maxima(xp, rng):
+    x = distinct(xp, rng, (17, 20, 2, 1))
+    dx = pool.backward(x, (17, 19), xp.ones((1, 2, 2, 1)), pad=0)
+    assert (dx != 0).sum() in range(2, 5) and dx.sum() == 4
+    assert (x[:, :19][dx[:, :19] != 0] >= x[:, 1:19].max(axis=(0, 1)).min()).all()
+
+
+def test_the_block_keeps_where_the_maxima_were_only_where_backward_follows(rng):
+    block, x = pool.Pooling(pool_size=[2, 2], stride=[2, 2]), rng.standard_normal((4, 4, 3, 1))
+    for follow in (False, True, False):
+        block.derivatives_follow = follow
+        block.forward([x], [])
+        assert (block._kept[0] is x) is follow
+    block.derivatives_follow = True
+    block.forward([x], [])
+    block.backward([x], [], [np.ones((2, 2, 3, 1))])
+    assert block._kept == (None, None)
+    block.forward([x], [])
+    block.reset()
+    assert block._kept == (None, None)
 
 
 def test_a_derivative_of_another_shape_is_refused():

@@ -1,47 +1,45 @@
 """Pooling in compiled loops: each thread takes rows of what is made, each loop the channels of a pixel.
 
-Arrays are C-contiguous: x, dx (N, H, W, C), y, dy, index (N, YH, YW, C). rows and columns are pool.Line.
+Arrays are C-contiguous: x, dx (N, H, W, C), y, dy, index (N, YH, YW, C). rows and columns are windows.Line.
 index   which tap of its window the maximum is: p + PH * q for row p and column q; of equals the first in that order. Where the
         maximum is NaN it is NOWHERE, and no pixel gets a derivative.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ... import buffers, threads
+from ...windows import Line
 from . import loops
-
-if TYPE_CHECKING:
-    from ...pool import Line
 
 NOWHERE = np.uint8(255)
 PART = 1 << 16  # numbers that a thread takes at a time, at least
 
 
-def max_forward(x: np.ndarray, rows: "Line", columns: "Line") -> tuple[np.ndarray, np.ndarray]:
+def max_forward(x: np.ndarray, rows: Line, columns: Line) -> tuple[np.ndarray, np.ndarray]:
     """y and the index (uint8)."""
     y, index = _made(x, rows.positions, columns.positions), _made(x, rows.positions, columns.positions, np.uint8)
     _share(_maxima, y, (x, y, index), rows, columns)
     return y, index
 
 
-def max_backward(index: np.ndarray, dy: np.ndarray, rows: "Line", columns: "Line") -> np.ndarray:
+def max_backward(index: np.ndarray, dy: np.ndarray, rows: Line, columns: Line) -> np.ndarray:
     """dx: each dy where the maximum was."""
     dx = _made(dy, rows.size, columns.size)
     _share(_routed, dx, (index, dy, dx), rows, columns)
     return dx
 
 
-def avg_forward(x: np.ndarray, rows: "Line", columns: "Line") -> np.ndarray:
+def avg_forward(x: np.ndarray, rows: Line, columns: Line) -> np.ndarray:
     """y: the mean of each window, of what of it lies in x."""
     y = _made(x, rows.positions, columns.positions)
     _share(_means, y, (x, y), rows, columns)
     return y
 
 
-def avg_backward(dy: np.ndarray, rows: "Line", columns: "Line") -> np.ndarray:
+def avg_backward(dy: np.ndarray, rows: Line, columns: Line) -> np.ndarray:
     """dx: each dy shared out to its window."""
     dx = _made(dy, rows.size, columns.size)
     _share(_shares, dx, (dy, dx), rows, columns)
@@ -53,7 +51,7 @@ def _made(like: np.ndarray, height: int, width: int, dtype: Any = None) -> np.nd
 
 
 def _share(
-    loop: Callable[..., None], made: np.ndarray, arrays: tuple[np.ndarray, ...], rows: "Line", columns: "Line"
+    loop: Callable[..., None], made: np.ndarray, arrays: tuple[np.ndarray, ...], rows: Line, columns: Line
 ) -> None:
     """The loop over all rows of all images that it makes."""
     n, height, width, channels = made.shape

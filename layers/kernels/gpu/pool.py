@@ -1,6 +1,6 @@
 """Pooling on the GPU: launches pool.cu.
 
-Arrays are C-contiguous: x, dx (N, H, W, C), y, dy, index (N, YH, YW, C). rows and columns are pool.Line.
+Arrays are C-contiguous: x, dx (N, H, W, C), y, dy, index (N, YH, YW, C). rows and columns are windows.Line.
 index   which tap of its window the maximum is: p + PH * q for row p and column q; of equals the first in that order.
         Where the maximum is NaN it is 255, and no pixel gets a derivative: windows are of at most LARGEST taps.
 """
@@ -14,7 +14,7 @@ from ...array import Array
 from . import launch
 
 if TYPE_CHECKING:
-    from ...pool import Line
+    from ...windows import Line
 
 LARGEST = 255  # taps: 0 to 254 have a byte each
 
