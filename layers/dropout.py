@@ -7,7 +7,9 @@ Backward  dx   = mask * dy
 Source    MatConvNet manual, section 4.6; vl_nndropout.m and DropOut.m of 1.0-beta25
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,8 @@ def draw(x: Array, rate: float, rng: Generator | None) -> Array:
 class DropOut(block.Layer):
     """rate: the probability of a zero. frozen: the last mask is used again instead of a new one.
 
+    drawn: the shapes (N, H, W, C) of all masks since the last seed; redraw() brings a block that was seeded alike as far.
+
     seed() decides the masks. A block that nobody seeded is seeded by its layer's name when it enters a net: so two layers of a
     net draw different masks, and the same net, made or loaded again, the same ones. Outside a net the seed is 0.
     """
@@ -77,34 +81,43 @@ class DropOut(block.Layer):
         self.mask: Array | None = None
         self._seed: Seed | None = None
         self._generators: dict[str, Generator] = {}
+        self.drawn: list[tuple[int, ...]] = []
 
     def seed(self, seed: Seed) -> None:
         """Start the masks anew, from a number or a SeedSequence: the same seed, the same masks (others on the GPU)."""
         self._seed = seed
-        self._generators = {}
+        self._generators, self.drawn = {}, []
+
+    def redraw(self, xp: ModuleType, shapes: Iterable[Sequence[int]]) -> None:
+        """Draw masks of these shapes (N, H, W, C) on that module's device, and drop them: the next one is the one after."""
+        for shape in shapes:
+            self._generator(xp).random(tuple(shape), np.float32)
+            self.drawn.append(tuple(shape))
 
     def join(self, layer: str) -> None:
         """Seed the masks by the layer's name, where nobody has seeded them."""
         if self._seed is None:
             self.seed(np.random.SeedSequence(list(layer.encode())))
 
-    def _generator(self, x: Array) -> Generator:
-        """The generator on x's device: made once for a seed, and drawn from at each call."""
-        xp = array.module_of(x)
+    def _generator(self, xp: ModuleType) -> Generator:
+        """The generator on that module's device: made once for a seed, and drawn from at each call."""
         if xp.__name__ not in self._generators:
             self._generators[xp.__name__] = xp.random.default_rng(self._seed or 0)
         return self._generators[xp.__name__]
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy takes along: the seed, from which its masks start anew, on either device."""
-        return self.__dict__ | {"_generators": {}}
+        return self.__dict__ | {"_generators": {}, "drawn": []}
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from x; in test mode x itself."""
         if self.mode == "test":
             return [inputs[0]]
         x, mask = inputs[0], self.mask if self.frozen else None
-        y, self.mask = forward(x, self.rate, self._generator(x), mask=mask)
+        y, self.mask = forward(x, self.rate, self._generator(array.module_of(x)), mask=mask)
+        if mask is None:
+            h, w, c, n = self.mask.shape
+            self.drawn.append((n, h, w, c))
         return [y]
 
     def backward(

@@ -151,3 +151,17 @@ def test_backward_before_forward_says_so():
 def test_bytes_are_refused(rng):
     with pytest.raises(ValueError, match="dropout: x is uint8; all float32"):
         dropout.forward(np.zeros((2, 2, 2, 1), np.uint8), 0.5, rng)
+
+
+def test_a_block_that_redraws_what_another_drew_goes_on_like_it(xp, rng):
+    x = xp.asarray(rng.standard_normal((4, 5, 3, 2)))
+    one, other = dropout.DropOut(0.5), dropout.DropOut(0.5)
+    one.seed(7), other.seed(7)
+    for images in (2, 1, 2):
+        one.forward([x[..., :images]], [])
+    assert one.drawn == [(2, 4, 5, 3), (1, 4, 5, 3), (2, 4, 5, 3)]
+    other.redraw(xp, one.drawn)
+    assert other.drawn == one.drawn
+    assert (one.forward([x], [])[0] == other.forward([x], [])[0]).all()
+    one.seed(7)
+    assert one.drawn == []

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 
 import imageio.v3 as iio
@@ -168,6 +169,40 @@ def test_images_without_truth_are_segmented_and_not_scored(data, train, tmp_path
     assert "4 images without true masks" in out
     assert [path.name for path in (tmp_path / "run/Test_v2").iterdir()] == ["masks"]
     assert len(list((tmp_path / "run/Test_v2/masks").iterdir())) == 4 and not (tmp_path / "run/Validation").exists()
+
+
+# -- in slices
+
+
+def test_stopped_at_time_limits_it_goes_on_to_the_same_numbers_and_scores(whole, train, tmp_path):
+    said = []
+    for _ in range(20):
+        code, out, err = train("--epochs", 2, "--time-limit", "0.001s")
+        said.append(out + err)
+        if code != 3:
+            break
+        assert "the same" in out and "goes on" in out and not (tmp_path / "run/Test_v2/report.html").exists()
+    assert code == 0 and len(said) > 4 and "stopped at the time limit in epoch 1" in said[0]
+    assert any("of 4 images of Test_v2 segmented" in text for text in said)
+    assert same(values(tmp_path / "run", 2), values(whole, 2))
+    for split in ("Validation", "Test_v2"):
+        assert (tmp_path / "run" / split / "scores.csv").read_text() == (whole / split / "scores.csv").read_text()
+
+
+def test_masks_of_an_earlier_checkpoint_are_made_anew(whole, train, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    masks = sorted((tmp_path / "run/Test_v2/masks").iterdir())
+    masks[0].write_bytes(masks[1].read_bytes())
+    os.utime(masks[0], ns=(0, 0))
+    kept = masks[1].stat().st_mtime_ns
+    assert train("--epochs", 2)[0] == 0
+    assert masks[0].read_bytes() == (whole / "Test_v2/masks" / masks[0].name).read_bytes()
+    assert masks[1].stat().st_mtime_ns == kept
+
+
+@pytest.mark.parametrize("text", ["8", "m", "0m", "-1s", "8 minutes", "infh", ""])
+def test_what_is_no_time_is_refused_with_an_example(train, text):
+    assert refused(train(f"--time-limit={text}"), "a time such as 90s, 8m or 1.5h is right")
 
 
 # -- settings that cannot be

@@ -34,6 +34,17 @@ def _whole(text: str, least: int) -> int:
     return number
 
 
+def duration(text: str) -> float:
+    """Seconds, from 90s, 8m or 1.5h, for argparse. Raises ArgumentTypeError."""
+    try:
+        seconds = float(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1:]]
+    except (ValueError, KeyError):
+        seconds = 0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"it is {text!r}; a time such as 90s, 8m or 1.5h is right")
+    return seconds
+
+
 def check_folder(path: Path) -> None:
     """Raises OSError where files could not be written in folder `path`, which need not be there yet. Makes nothing."""
     place = next(place for place in (path, *path.absolute().parents) if place.exists())

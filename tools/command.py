@@ -1,7 +1,7 @@
 """dagnet VERB: finds the verb's file, reads the arguments, and turns errors into one line.
 
 Exit code 0: done; 1: done, and what was looked at (parity, gradcheck) is not right; 2: bad input or a machine that cannot, one
-line on stderr says which; 130: interrupted.
+line on stderr says which; 3: stopped at the time limit that was asked for, the same command goes on; 130: interrupted.
 """
 
 import argparse

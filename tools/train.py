@@ -4,7 +4,7 @@ DIR holds the challenge's folders as its archives unpack (ISIC-2017_Training_Dat
 and Validation, Test_v2 alike where you have them), or is a pack of `dagnet pack`. Everything goes to one folder, --out:
 
     settings.json         what the run was set to; the same command goes on where a run was stopped
-    net-epoch-N.mat       a checkpoint after each epoch, in MatConvNet's layout
+    net-epoch-N.mat       a checkpoint after each epoch, in MatConvNet's layout; net-paused.mat: one inside an epoch
     net-train.pdf, .png   the curves;  log.jsonl: a line for each epoch and set
     Validation/, Test_v2/ masks, scores.csv, worst.png, best.png, report.html
     data/                 the challenge's folders out of a pack
@@ -16,6 +16,7 @@ import argparse
 import json
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,14 @@ from tqdm import tqdm
 from dagnet import DagNN
 from dagnet.data import batches, imdb, isic2017, pack
 from dagnet.evaluation import assessment, scoring, segmentation
-from dagnet.files import atomic, simplenn
+from dagnet.files import atomic, checkpoint, simplenn
 from dagnet.models import lesion_fcn
-from dagnet.training import profile, solvers, trainer
+from dagnet.training import pausing, profile, solvers, trainer
 
 from . import arguments
 
 UNSEEN = ("Validation", "Test_v2")
+SCORING_SECONDS = 0.05  # an image, twice what it takes
 NO_MATTER = (
     "data",
     "out",
@@ -41,6 +43,7 @@ NO_MATTER = (
     "workers",
     "no_evaluation",
     "sub_batches",
+    "time_limit",
     "run",
     "verb",
     "debug",
@@ -106,6 +109,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--nesterov", action="store_true", help="let sgd look a step of its momentum ahead")
     add("--seed", type=int, default=0, metavar="N", help="of initial values, order, dropout (default %(default)s)")
     add("--on-bad", choices=("error", "skip"), default="error", help="what to do with bad files (default %(default)s)")
+    add(
+        "--time-limit",
+        type=arguments.duration,
+        metavar="T",
+        help="stop before so long (8m, 90s, 2h), inside an epoch if need be, with exit code 3; the same command goes on there",
+    )
     add("--no-evaluation", action="store_true", help="stop after the training")
     add("--gpu", action="store_true", help="compute on the GPU")
     add(
@@ -142,8 +151,17 @@ def numbers(text: str) -> dict[str, float]:
         ) from error
 
 
-def run(args: argparse.Namespace) -> None:
-    """Check the data, train, segment what was not seen, score it."""
+def run(args: argparse.Namespace) -> int:
+    """Check the data, train, segment what was not seen, score it. 3 where the time limit came before the end, else 0."""
+    try:
+        _run(args, None if args.time_limit is None else pausing.Deadline(args.time_limit, bytes_kept=0))
+    except pausing.TimeIsUp as stop:
+        print(stop)
+        return 3
+    return 0
+
+
+def _run(args: argparse.Namespace, deadline: pausing.Deadline | None) -> None:
     if args.image_size % 32 or args.image_size < 32:
         raise ValueError(
             f"--image-size: it is {args.image_size}; a multiple of 32 is right, as VGG-16 halves it five times"
@@ -187,6 +205,7 @@ def run(args: argparse.Namespace) -> None:
         solver=solver,
         random_seed=args.seed,
         profile=args.profile,
+        time_limit=None if deadline is None else deadline.left,
     )
     if args.no_evaluation:
         return
@@ -194,15 +213,36 @@ def run(args: argparse.Namespace) -> None:
     for split in UNSEEN:
         if splits[split]:
             story = assessment.Story(f"lesion_fcn on {split}", stats, command, settings)
-            evaluate(net, splits[split], args.out / split, story)
+            made_by = checkpoint.path_of(args.out, len(stats["train"]))
+            evaluate(net, splits[split], args.out / split, story, made_by, deadline)
 
 
-def evaluate(net: DagNN, samples: list[isic2017.Sample], out: Path, story: assessment.Story) -> None:
-    """Segment the samples and, where there are true masks, score them and print the means."""
+def evaluate(
+    net: DagNN,
+    samples: list[isic2017.Sample],
+    out: Path,
+    story: assessment.Story,
+    made_by: Path,
+    deadline: pausing.Deadline | None,
+) -> None:
+    """Segment the samples and, where there are true masks, score them and print the means.
+
+    Masks that are there are kept unless they are older than made_by, the network's checkpoint. Raises pausing.TimeIsUp.
+    """
     masks = out / "masks"
-    segmenter = segmentation.Segmenter(net)
-    made = segmentation.segment_files(segmenter, samples, masks, overwrite=True)
-    files = list(tqdm(made, total=len(samples), unit="image", desc=f"segment {out.name}", disable=None))
+    there = segmentation.masks_there(samples, masks)
+    old = [mask for mask in there if mask.stat().st_mtime_ns < made_by.stat().st_mtime_ns]
+    for mask in old:
+        mask.unlink()
+    files, longest, begun = [], 0.0, time.monotonic()
+    made = segmentation.segment_files(segmentation.Segmenter(net), samples, masks)
+    for file in tqdm(made, total=len(samples), unit="image", desc=f"segment {out.name}", disable=None):
+        files.append(file)
+        longest, begun = max(longest, time.monotonic() - begun), time.monotonic()
+        needed = 2 * longest if len(files) < len(samples) else SCORING_SECONDS * len(samples)
+        if deadline and len(files) > len(there) - len(old) and deadline.is_near(needed):
+            done = f"{len(files)} of {len(samples)} images of {out.name} segmented"
+            raise pausing.TimeIsUp(f"stopped at the time limit, {done}: the same command goes on there")
     pairs = [scoring.Pair(s.id, file, s.mask) for s, file in zip(samples, files, strict=True) if s.mask]
     if not pairs:
         print(f"{out.name}, {len(samples)} images without true masks: {masks}")

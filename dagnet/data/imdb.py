@@ -190,7 +190,9 @@ def _row(sample: isic2017.Sample, size: int) -> np.ndarray:
         image, mask = isic2017.read(sample)
     except (ValueError, OSError):
         return row  # what is wrong is told by _good, which reads the file again, now and whenever the cache is used
-    row[..., :3], row[..., 3] = resized(image, mask, size)
+    row[..., :3], labels = resized(image, mask, size)
+    assert labels is not None
+    row[..., 3] = labels
     return row
 
 

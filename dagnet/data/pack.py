@@ -70,14 +70,14 @@ def write(folder: Path, splits: Mapping[str, Sequence[isic2017.Sample]], size: i
     OSError where the folder cannot be written.
     """
     samples = [(split, sample) for split, of_split in splits.items() for sample in of_split]
-    index = _read(folder) if is_pack(folder) else {"format": _FORMAT, "size": size, "files": {}}
+    index: Index = _read(folder) if is_pack(folder) else {"format": _FORMAT, "size": size, "files": {}}
     done = entries(index)
     if index["size"] != size or [e[:4] for e in done] != [_facts(*one) for one in samples[: len(done)]]:
         raise ValueError(f"{folder}: it holds a pack of other images or of another size; another folder is right")
     bar = tqdm(total=len(samples), initial=len(done), desc="pack", unit="image", disable=None)
     with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            left: Iterator[Packed] = pool.map(lambda one: _packed(*one, size), samples[len(done) :])
+            left: Iterator[Packed] = pool.map(lambda one: _packed(one[0], one[1], size), samples[len(done) :])
             number = 1 + sum("samples" in file for file in index["files"].values())
             while first := next(left, None):
                 name = f"images-{number}.zip"

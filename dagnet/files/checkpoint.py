@@ -4,6 +4,9 @@ A file holds `net`; `state`, from beta21 on, with the solver's memory of each pa
 up to beta23; before, the layers of a SimpleNN held theirs); and `stats`, which comes last, with one record an epoch for `train`
 and `val`. One that was written here has `dagnet` too, a struct that names the training's profile; MatConvNet, which asks for
 its own variables, takes no notice.
+
+`net-paused.mat` is a checkpoint too, of a training that was stopped inside an epoch: its `stats` are those of the epochs that
+are done, and its `dagnet` says how far the next one is.
 """
 
 import os
@@ -22,6 +25,7 @@ from dagnet.simplenn import SimpleNN
 
 from . import fields, matfile, matvalues, netfile, writable
 
+PAUSED = "net-paused.mat"
 NAME = re.compile(r"net-epoch-(\d+)\.mat")
 VARIABLES = ("net", "state", "stats", "info", "dagnet")  # of these a checkpoint is read
 NONE = np.zeros((0, 0))
@@ -39,6 +43,7 @@ class Checkpoint:
     stats   "train" and "val": one dict of statistics an epoch
     profile the release that was followed, a name of training.profile; None where MatConvNet wrote the file
     state_field   what the state is called in the file: "solverState", "momentum" up to beta23, None where there is none
+    paused  of a training that was stopped inside an epoch, what training.pausing wrote of it; else None
     """
 
     net: DagNN
@@ -46,6 +51,7 @@ class Checkpoint:
     stats: Stats
     profile: str | None = None
     state_field: str | None = "solverState"
+    paused: str | None = None
 
     @property
     def epoch(self) -> int:
@@ -90,18 +96,19 @@ def save(
     *,
     state_field: str | None = "solverState",
     profile: str | None = None,
+    paused: str | None = None,
     version: matfile.Version | None = None,
     release: str | None = None,
 ) -> None:
     """Writes a checkpoint as beta24, beta25 and master read it; the old file stays until the new one is whole.
 
-    `state`, `stats` and `profile` are as in Checkpoint; a SimpleNN's parameters are called as its DagNN's would be. Those that
-    state does not name get 0, as MatConvNet has it, and None is written as its [], where nothing is to be kept. state_field:
-    its name in an older release, None for those that write no state. version and release are as for netfile.save: version
-    7.3 is taken where one of net and state has more than 2 GB.
+    `state`, `stats`, `profile` and `paused` are as in Checkpoint; a SimpleNN's parameters are called as its DagNN's would be.
+    Those that state does not name get 0, as MatConvNet has it, and None is written as its [], where nothing is to be kept.
+    state_field: its name in an older release, None for those that write no state. version and release are as for netfile.save:
+    version 7.3 is taken where one of net and state has more than 2 GB.
     Raises OSError where path cannot be written, ValueError for what a .mat file cannot hold or the release could not run.
     """
-    matfile.write(path, _variables(net, state, stats, state_field, profile, release), version)
+    matfile.write(path, _variables(net, state, stats, state_field, profile, paused, release), version)
 
 
 def check(net: DagNN | SimpleNN, stats: Mapping[str, Sequence[Record]], release: str | None = None) -> None:
@@ -146,7 +153,9 @@ def _from_values(values: dict[str, Any], where: str, canonical_names: bool = Fal
     net = netfile.from_struct(values["net"], where, canonical_names)
     stats = values["stats"] if "stats" in values else _stats_of_info(values["info"])
     state, field = _state(values.get("state"), values["net"], net, where), _state_field(values.get("state"))
-    return Checkpoint(net, state, _stats(stats, where), _profile(values.get("dagnet"), where), field)
+    ours = values.get("dagnet")
+    profile, paused = (None, None) if ours is None else (_profile(ours, where), ours.get("paused"))
+    return Checkpoint(net, state, _stats(stats, where), profile, field, paused)
 
 
 def _variables(
@@ -155,6 +164,7 @@ def _variables(
     stats: Mapping[str, Sequence[Record]],
     state_field: str | None = "solverState",
     profile: str | None = None,
+    paused: str | None = None,
     release: str | None = None,
 ) -> dict[str, Any]:
     """What save writes."""
@@ -164,13 +174,11 @@ def _variables(
         last = {kind: _struct_array(stats.get(kind, ())[-1:]) for kind in ("train", "val")}
         variables["state"] = {state_field: memory, "stats": last}
     if profile is not None:
-        variables["dagnet"] = {"profile": profile}
+        variables["dagnet"] = {"profile": profile} | ({} if paused is None else {"paused": paused})
     return variables | {"stats": {kind: _struct_array(stats.get(kind, ())) for kind in ("train", "val")}}
 
 
-def _profile(dagnet: Any, where: str) -> str | None:
-    if dagnet is None:
-        return None
+def _profile(dagnet: Any, where: str) -> str:
     if not isinstance(dagnet, dict) or not isinstance(dagnet.get("profile"), str):
         raise ValueError(f"{where}: dagnet is {matvalues.describe(dagnet)}; a struct with a text `profile` is right")
     return dagnet["profile"]

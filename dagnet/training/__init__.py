@@ -4,6 +4,7 @@ from . import arguments as arguments
 from . import chain as chain
 from . import divergence as divergence
 from . import passes as passes
+from . import pausing as pausing
 from . import plots as plots
 from . import profile as profile
 from . import progress as progress

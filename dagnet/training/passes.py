@@ -8,6 +8,7 @@ On the GPU   batches are copied while the one before is computed on, and nothing
 Source       MatConvNet's examples/cnn_train_dag.m of 1.0-beta25
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,7 +22,7 @@ from dagnet.data.workers import Workers
 from dagnet.layers import array, device, loss
 from dagnet.layers.array import Array
 
-from . import divergence, solvers
+from . import divergence, pausing, solvers
 from .profile import Profile
 from .progress import Progress
 
@@ -70,20 +71,33 @@ def plan(indices: np.ndarray, batch_size: int, num_sub_batches: int) -> list[lis
 
 
 def run(
-    net: DagNN, get_batch: GetBatch, recipe: Recipe, kind: Kind, epoch: int, indices: np.ndarray, learning_rate: float
-) -> Outcome:
+    net: DagNN,
+    get_batch: GetBatch,
+    recipe: Recipe,
+    kind: Kind,
+    epoch: int,
+    indices: np.ndarray,
+    learning_rate: float,
+    deadline: pausing.Deadline | None = None,
+    standing: pausing.Standing | None = None,
+) -> Outcome | pausing.Standing:
     """One pass over the images at `indices`, in that order, and what it came to. The net is reset at its end.
+
+    Where the deadline is near after a batch that is not the last, it ends there and returns how far it is; a later run that is
+    given this goes on there.
 
     Statistics are those after the last batch, or in a profile that takes them before its update, those before it.
     Raises FloatingPointError where a loss is NaN or infinite, or a parameter is after the last update, whose harm no later
     batch's loss would show; and what get_batch and net.eval raise, with a note that says in which batch.
     """
     planned = plan(np.asarray(indices), recipe.batch_size, recipe.num_sub_batches)
-    parts = [part for batch in planned for part in batch]
-    start(net, recipe, kind)
+    done = standing.batches if standing else 0
+    parts = [part for batch in planned[done:] for part in batch]
+    start(net, recipe, kind, standing)
     watch = divergence.Watch(net, list(recipe.der_outputs), len(parts))
     feed = device.Feed() if net.device == "gpu" else None
     taken: Record | None = None
+    in_time = True
 
     def told() -> Record:
         watch.read()
@@ -92,12 +106,13 @@ def run(
     try:
         with (
             batches.Prefetch(get_batch, parts, workers=recipe.workers) as coming,
-            Progress(kind, epoch, len(planned), lambda: (feed or coming).waited) as progress,
+            Progress(kind, epoch, len(planned), lambda: (feed or coming).waited, standing) as progress,
         ):
             arriving: Iterator[Inputs] = map(_checked, coming)
             if feed:
                 arriving = feed.through(arriving)
-            for number, batch in enumerate(planned, 1):
+            for number, batch in enumerate(planned[done:], done + 1):
+                begun = time.monotonic()
                 images = sum(map(len, batch))
                 try:
                     inputs = islice(arriving, len(batch))
@@ -115,6 +130,10 @@ def run(
                     )
                     raise error
                 progress.batch_done(images, told)
+                last = number == len(planned)
+                in_time = last or not (deadline and deadline.is_near(2 * (time.monotonic() - begun)))
+                if not in_time:
+                    break
             found = taken or told()
     except divergence.Spoiled as late:
         its = parts[late.look]
@@ -126,16 +145,23 @@ def run(
         raise FloatingPointError(
             f"training: {spoiled} is not finite after epoch {epoch}; a lower learning_rate is right"
         )
+    if not in_time:
+        return pausing.Standing.of(net, kind, progress)
     record = record_of(recipe.profile, progress.images, progress.seconds, found)
     net.reset()
     return Outcome(record, progress.speed, progress.waited)
 
 
-def start(net: DagNN, recipe: Recipe, kind: Kind) -> None:
-    """Makes ready for a pass: the net in its mode with nothing averaged, and what the solver keeps at 0 where it is to be."""
+def start(net: DagNN, recipe: Recipe, kind: Kind, standing: pausing.Standing | None = None) -> None:
+    """Makes ready for a pass: the net in its mode with nothing averaged, and what the solver keeps at 0 where it is to be.
+
+    With a standing, all is as it was there.
+    """
     net.reset()
     net.mode = "normal" if kind == "train" else "test"
-    if kind == "train" and not (recipe.profile.keeps_momentum and recipe.save_solver_state):
+    if standing:
+        standing.restore(net)
+    elif kind == "train" and not (recipe.profile.keeps_momentum and recipe.save_solver_state):
         recipe.state.clear()
 
 

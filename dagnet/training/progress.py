@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from .pausing import Standing
+
 SECONDS_BETWEEN_LINES = 30.0
 OUTLIERS = (
     3  # batches at the start that are slow (memory is fetched, kernels are built) and are left out of the average
@@ -23,17 +25,30 @@ Statistics = Mapping[str, Any]
 
 
 class Progress:
-    """Tells how a pass over `batches` batches goes; use as a context manager."""
+    """Tells how a pass over `batches` batches goes; use as a context manager.
 
-    def __init__(self, kind: str, epoch: int, batches: int, waited: Callable[[], float] = lambda: 0.0) -> None:
-        """waited: seconds since the pass began that what computes had no batch to compute on."""
-        self._waited = waited
+    waited    seconds since the pass began, or went on, that what computes had no batch to compute on
+    standing  what an earlier run has done of the pass
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        epoch: int,
+        batches: int,
+        waited: Callable[[], float] = lambda: 0.0,
+        standing: Standing | None = None,
+    ) -> None:
+        self._waited, self._waited_before = waited, standing.waited if standing else 0.0
         self._title, self._batches = f"{kind}: epoch {epoch:02d}", batches
-        self._done = self._images = 0
-        self._start = self._last = self._told = time.perf_counter()
-        self._after_outliers = (self._start, 0)  # when, and how many images were done
+        self._done, self._images = (standing.batches, standing.images) if standing else (0, 0)
+        self._outliers = self._done + OUTLIERS
+        self._last = self._told = time.perf_counter()
+        self._start = self._last - (standing.seconds if standing else 0.0)
+        self._after_outliers = (self._last, self._images)  # when, and how many images were done
         self._now = 0.0
-        self._bar = tqdm(total=batches, desc=self._title, leave=False) if sys.stderr.isatty() else None
+        show = sys.stderr.isatty()
+        self._bar = tqdm(total=batches, initial=self._done, desc=self._title, leave=False) if show else None
 
     def __enter__(self) -> "Progress":
         return self
@@ -50,7 +65,12 @@ class Progress:
     @property
     def waited(self) -> float:
         """Seconds of those without a batch."""
-        return self._waited()
+        return self._waited_before + self._waited()
+
+    @property
+    def batches(self) -> int:
+        """How many are done."""
+        return self._done
 
     @property
     def images(self) -> int:
@@ -66,7 +86,7 @@ class Progress:
     def batch_done(self, images: int, statistics: Callable[[], Statistics]) -> None:
         """Counts a batch, and shows where the pass stands if it is time to; only then are the statistics asked for."""
         now = time.perf_counter()
-        if self._done == OUTLIERS:
+        if self._done == self._outliers:
             self._after_outliers = (self._last, self._images)
         self._now = images / max(now - self._last, 1e-9)
         self._done, self._images, self._last = self._done + 1, self._images + images, now

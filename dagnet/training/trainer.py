@@ -2,6 +2,7 @@
 
 What stands in exp_dir
     net-epoch-N.mat              network, solver state, statistics after epoch N; MatConvNet reads it, and goes on from it
+    net-paused.mat               the same inside an epoch, where time_limit ended a training; goes when the epoch is whole
     net-train.pdf, net-train.png the curves so far
     log.jsonl                    a line of JSON an epoch and pass
 An epoch's order of images, dropout masks and augmentation follow from random_seed and its number alone: a run that was killed
@@ -11,8 +12,11 @@ Source    MatConvNet's examples/cnn_train_dag.m of 1.0-beta25
 
 import datetime
 import json
+import math
 import os
 import re
+import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,12 +30,12 @@ from dagnet.files import atomic, checkpoint
 from dagnet.layers import array
 from dagnet.simplenn import SimpleNN
 
-from . import arguments, passes, plots, resuming, solvers
+from . import arguments, passes, pausing, plots, resuming, solvers
 from . import profile as profiles
 from .arguments import Indices
 from .chain import Chain
 from .passes import GetBatch, Kind, Outcome, Recipe
-from .resuming import Stats
+from .resuming import Paused, Stats
 
 PostEpoch = Callable[[DagNN | SimpleNN, int, Stats], float | Sequence[float] | None]
 
@@ -59,6 +63,7 @@ def train(
     random_seed: int = 0,
     profile: str | None = None,
     resume: bool = True,
+    time_limit: float | None = None,
     extract_stats: passes.ExtractStats | None = None,
     plot_statistics: bool = True,
     post_epoch: PostEpoch | None = None,
@@ -84,6 +89,9 @@ def train(
                      from was trained with, else "beta25". Checkpoints are such as that release loads; a net that was built
                      here may first need profile.set_defaults
     resume           True: go on after the last whole checkpoint in exp_dir, where there is one
+    time_limit       seconds after which all is to be over: the training stops after the last batch that fits, inside an epoch
+                     if need be, and the same call goes on there, to the numbers of a training that was not stopped. At least
+                     one batch is computed. Not for a SimpleNN
     extract_stats    from the net to what is kept of a pass, name -> a number or several; default: the losses' averages, or a
                      SimpleNN's errors
     plot_statistics  draw the curves after each epoch
@@ -93,9 +101,9 @@ def train(
 
     Raises ValueError for arguments that do not fit, for a network that no checkpoint can hold or the disk has no room for,
     and for a checkpoint of another network, profile or solver, FileExistsError where resume is False and exp_dir holds
-    checkpoints, OSError where exp_dir cannot be written: all before the first epoch. Then FloatingPointError where a loss or
-    a parameter becomes NaN or infinite, OSError where the disk is full, and KeyboardInterrupt with a message on how to go on;
-    what was written stays whole.
+    checkpoints, OSError where exp_dir cannot be written: all before the first epoch. Then pausing.TimeIsUp where time_limit
+    ends it before num_epochs are done, FloatingPointError where a loss or a parameter becomes NaN or infinite, OSError where
+    the disk is full, and KeyboardInterrupt with a message on how to go on; what was written stays whole.
     """
     if isinstance(net, SimpleNN):
         net = Chain(net)
@@ -119,7 +127,9 @@ def train(
     made = solvers.make(solver, solver_opts, momentum=momentum, nesterov=nesterov_update)
     arguments.values(net)
     folder = arguments.folder(exp_dir)
-    arguments.check_room(net, folder, (len(made.arrays) or 1) if save_solver_state else 0)
+    kept = (len(made.arrays) or 1) if save_solver_state or time_limit else 0
+    arguments.check_room(net, folder, kept)
+    deadline = _deadline(net, time_limit, kept)
     found = resuming.last(folder, resume)
     recipe = Recipe(
         profile=profiles.apply(whole, resuming.profile_name(profile, found)),
@@ -135,6 +145,7 @@ def train(
     recipe.profile.check(made.method)
     _own_params(net)
     stats = resuming.restore(net, recipe, found)
+    paused = resuming.paused_in(found)
     _refuse_unsavable(net, whole, recipe, stats, ("train", "val") if len(val) else ("train",))
     with _settings_restored(net), Workers(workers) as recipe.workers:
         net.input_ders = False  # nobody asks what the images should have been
@@ -145,16 +156,29 @@ def train(
             chosen = np.random.default_rng((random_seed, epoch)).permutation(train)[:epoch_size]
             _seed(net, get_batch, random_seed, epoch)
             with _told_how_to_go_on(folder, epoch, stats):
-                outcomes: dict[Kind, Outcome] = {}
-                outcomes["train"] = passes.run(net, get_batch, recipe, "train", epoch, chosen, rate)
-                if len(val):
-                    outcomes["val"] = passes.run(net, get_batch, recipe, "val", epoch, val, rate)
+                order = zlib.crc32(repr((chosen.tolist(), val.tolist(), batch_size, num_sub_batches)).encode())
+                outcomes = _outcomes(paused, order, folder)
+                sets: dict[Kind, np.ndarray] = {"train": chosen, "val": val}
+                for kind in [kind for kind in sets if kind not in outcomes and len(sets[kind])]:
+                    standing = paused.standing if paused and paused.standing.kind == kind else None
+                    came = passes.run(net, get_batch, recipe, kind, epoch, sets[kind], rate, deadline, standing)
+                    if isinstance(came, pausing.Standing):
+                        path = resuming.pause(folder, net, recipe, stats, Paused(order, outcomes, came))
+                        raise pausing.TimeIsUp(f"stopped at the time limit in epoch {epoch}: {_goes_on(path)}")
+                    outcomes[kind] = came
+                paused = None
                 grown = _grown(stats, epoch, outcomes)
                 _log(folder, epoch, rate, outcomes)  # before the checkpoint, after which the epoch is not run again
+                begun = time.monotonic()
                 _keep(whole, recipe, folder, epoch, grown)
                 stats.update(grown)
                 if plot_statistics:
                     plots.draw(stats, folder)
+                if deadline:
+                    deadline.saving = 1.5 * (time.monotonic() - begun)
+                    if epoch < num_epochs and deadline.is_near(0):
+                        path = checkpoint.path_of(folder, epoch)
+                        raise pausing.TimeIsUp(f"stopped at the time limit after epoch {epoch}: {_goes_on(path)}")
     return stats
 
 
@@ -165,6 +189,17 @@ def _own_params(net: DagNN) -> None:
     """Gives the net its own parameter arrays, since training changes them in place and others may hold the same ones."""
     for name, value in arguments.values(net).items():
         net.params[name].value = array.module_of(value).array(value, order="C")
+
+
+def _deadline(net: DagNN, time_limit: float | None, kept: int) -> pausing.Deadline | None:
+    """By time_limit; a checkpoint holds the net's values, and `kept` times as much. Raises ValueError for what is no limit."""
+    if time_limit is None:
+        return None
+    if not 0 < time_limit < math.inf:
+        raise ValueError(f"time_limit: it is {time_limit}; a number of seconds above 0 is right")
+    if isinstance(net, Chain):
+        raise ValueError("time_limit: the net is a SimpleNN, which is not stopped inside an epoch; its DagNN is right")
+    return pausing.Deadline(time_limit, (1 + kept) * sum(value.nbytes for value in arguments.values(net).values()))
 
 
 def _refuse_unsavable(net: DagNN, whole: DagNN | SimpleNN, recipe: Recipe, stats: Stats, kinds: Sequence[Kind]) -> None:
@@ -217,6 +252,8 @@ def _told_how_to_go_on(folder: Path, epoch: int, stats: Stats) -> Iterator[None]
     """Says, where an epoch comes to no end, what is kept: in Ctrl-C's message, and in a note of every other error."""
     try:
         yield
+    except pausing.TimeIsUp:
+        raise
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"training was stopped in epoch {epoch}; {_what_is_kept(folder, stats)}") from None
     except Exception as error:
@@ -229,6 +266,22 @@ def _what_is_kept(folder: Path, stats: Stats) -> str:
     if done := len(stats["train"]):
         return f"{checkpoint.path_of(folder, done)} is whole: the same call or command goes on with epoch {done + 1}"
     return "no epoch was whole, so that the next start is from the beginning"
+
+
+def _goes_on(path: Path) -> str:
+    return f"the same call or command goes on from {path}"
+
+
+def _outcomes(paused: Paused | None, order: int, folder: Path) -> dict[Kind, Outcome]:
+    """Of the passes that were whole when the epoch was stopped. Raises ValueError where its batches were others than now."""
+    if paused is None:
+        return {}
+    if paused.order != order:
+        raise ValueError(
+            f"{folder / checkpoint.PAUSED}: it was stopped in an epoch of other images or batches; the same ones are right, "
+            "or delete it: then the epoch begins anew"
+        )
+    return dict(paused.outcomes)
 
 
 def _grown(stats: Stats, epoch: int, outcomes: Mapping[Kind, Outcome]) -> Stats:
@@ -244,6 +297,7 @@ def _keep(net: DagNN | SimpleNN, recipe: Recipe, folder: Path, epoch: int, stats
     state = {name: solvers.to_cpu(kept) for name, kept in recipe.state.items()} if recipe.save_solver_state else None
     path, rules = checkpoint.path_of(folder, epoch), recipe.profile
     checkpoint.save(path, net, state, stats, state_field=rules.state_field, profile=rules.name, release=rules.name)
+    (folder / checkpoint.PAUSED).unlink(missing_ok=True)
 
 
 def _log(folder: Path, epoch: int, rate: float, outcomes: Mapping[Kind, Outcome]) -> None:
