@@ -325,7 +325,7 @@ def test_memory_that_ends_while_training_tells_the_layer_and_the_batch(train, mo
     def hungry(*_, **__):
         return np.zeros((1 << 24, 1 << 24), np.float32)
 
-    monkeypatch.setattr(pool, "forward", hungry)
+    monkeypatch.setattr(pool, "forward_indexed", hungry)
     assert refused(train(), "out of memory", "1.00 PiB", "layer 'pool1'", "epoch 1, train batch 1 of 2")
 
 
