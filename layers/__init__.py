@@ -18,6 +18,7 @@ from . import gemm as gemm
 from . import geometry as geometry
 from . import gradcheck as gradcheck
 from . import grid as grid
+from . import im2col as im2col
 from . import kernels as kernels
 from . import labels as labels
 from . import loss as loss

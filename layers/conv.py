@@ -11,12 +11,12 @@ Groups    G = C / FC groups follow from the shapes: group g reads the channels g
 Empty w   stands for K = C identity filters of 1x1: pad, stride and bias act alone (then dilate is 1)
 Source    MatConvNet manual, section 4.1; vl_nnconv.m of 1.0-beta25
 
-How: the windows are laid out as rows of a matrix (im2col), so that each sum above is one matrix product. The rows are made
-in parts of a few megabytes, which stay in the processor's cache and bound the memory (for dw in parts of as many rows as
-columns, at most 85 MB for VGG-16's 3x3 layers).
+How: the windows of some pixels are laid out as the rows of a matrix (im2col), so that each sum above is one matrix product.
+That is done in parts, which threads share and which stay in the processor's cache: the bias is added and the ReLU applied
+while a part is there, and the memory is bounded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod, sqrt
 from types import ModuleType
@@ -24,11 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from . import array, block, geometry, kernels, relu
+from . import array, block, gemm, geometry, kernels, relu, threads
 from .array import Array
 from .geometry import Numbers
-
-PART_BYTES = {"numpy": 4 << 20, "cupy": 256 << 20}  # of window rows made at a time; on a CPU the best of 1 to 32 MB
+from .im2col import Group, Part, Plan
 
 
 def forward(
@@ -48,27 +47,26 @@ def forward(
     array.check_floats("conv", x=x, w=w, b=b)
     x, w = array.four_d(x), array.four_d(w)
     plan = Plan.of(x.shape, w, b, stride, pad, dilate)
-    xp = array.module_of(x, w, b)
+    xp, x = array.module_of(x, w, b), array.base(x)
     if fast := kernels.serving("conv", x):
-        return fast.forward(plan, array.base(x), w, b, rectify).transpose(1, 2, 3, 0)
-    padded = plan.padded(array.base(x))
+        return fast.forward(plan, x, w, b, rectify).transpose(1, 2, 3, 0)
     y = array.empty(xp, plan.output, x.dtype)
-    rows = array.base(y)
-    for group in plan.groups():
+    pixels, matrix = array.base(y), plan.matrix(w)
+
+    def make(group: Group, part: Part, some: slice) -> None:
+        filters = _within(group.outputs, some)
+        rows, columns = pixels[part].reshape(-1, plan.k)[:, filters], plan.columns(x, part, group)
         if plan.identity:
-            rows[...] = plan.windows(padded, group)[:, :, :, 0, 0]
-            continue
-        matrix = plan.matrix(w, group)
-        for part, columns in plan.im2col(padded, group):
-            out = rows[part][..., group.outputs]
-            if out.flags.c_contiguous:
-                xp.matmul(columns, matrix, out=out.reshape(len(columns), -1))
-            else:
-                out[...] = xp.matmul(columns, matrix).reshape(out.shape)
-    if b is not None and b.size:
-        rows += b.ravel()
-    if rectify:
-        xp.maximum(rows, 0, out=rows)
+            rows[...] = columns
+        else:
+            gemm.add(columns, matrix[:, filters], rows)
+        if b is not None and b.size:
+            rows += b.ravel()[filters]
+        if rectify:
+            xp.maximum(rows, 0, out=rows)
+
+    shares = plan.shares(xp, plan.k // plan.g)
+    _run(xp, make, [(group, *share) for group in plan.groups() for share in shares])
     return y
 
 
@@ -111,182 +109,93 @@ def bias_derivative(dy: Array, b: Array | None) -> Array | None:
     return (ones @ dy.reshape(len(ones), dy.shape[3])).reshape(b.shape)
 
 
-def filter_derivative(plan: "Plan", x: Array, dy: Array, w: Array) -> Array:
-    """dw like w, from x (N, H, W, C) and dy (N, YH, YW, K): the windows' rows, transposed, times dy; 0 for no images."""
+def filter_derivative(plan: Plan, x: Array, dy: Array, w: Array) -> Array:
+    """dw like w, from x (N, H, W, C) and dy (N, YH, YW, K): the windows' rows, transposed, times dy; 0 for no images.
+
+    Threads share the pixels, each with a sum of its own, which are added in one order at the end; or, where there are many
+    filters and few pixels, the filters.
+    """
     xp = array.module_of(x)
     if plan.identity or not len(x):
         return xp.zeros(w.shape, x.dtype)
     if fast := kernels.serving("conv", x):
         return fast.filter_derivative(plan, x, dy)
-    padded = plan.padded(x)
-    totals = []
-    for group in plan.groups():
-        shares = (
-            xp.matmul(columns.T, dy[part][..., group.outputs].reshape(len(columns), -1))
-            for part, columns in plan.im2col(padded, group, least_rows=plan.window_size)  # else adding up costs more
-        )
-        total = next(shares)
-        for share in shares:
-            total += share
-        totals.append(total.reshape(*w.shape[:3], -1))
-    return totals[0] if plan.g == 1 else xp.concatenate(totals, axis=3)
+    count, kg = plan.threads(xp), plan.k // plan.g
+    parts = plan.parts(plan.most(xp), count)
+    if plan.pixels >= 2 * count * kg:
+        shares = [(parts[some], slice(0, kg)) for some in threads.slices(len(parts), count)]
+    else:
+        shares = [(parts, some) for some in threads.slices(kg, count)]
+    sums = [array.flat(xp, (plan.window_size, plan.k), x.dtype) for _ in shares[: 1 if shares[0][0] is parts else None]]
+
+    def add_up(group: Group, total: Array, parts: list[Part], some: slice) -> None:
+        filters = _within(group.outputs, some)
+        for i, part in enumerate(parts):
+            columns = plan.columns(x, part, group)
+            gemm.add(columns.T, dy[part].reshape(-1, plan.k)[:, filters], total[:, filters], beta=float(i > 0))
+
+    _run(xp, add_up, [(g, sums[i % len(sums)], *share) for g in plan.groups() for i, share in enumerate(shares)])
+    for other in sums[1:]:
+        sums[0] += other
+    return sums[0].reshape(w.shape)
 
 
-def data_derivative(plan: "Plan", dy: Array, w: Array) -> Array:
+def data_derivative(plan: Plan, dy: Array, w: Array) -> Array:
     """dx (H, W, C, N), from dy (N, YH, YW, K): dy times the weights, added where the windows have read.
 
-    Neighbouring windows overlap, so a window's taps are added block by block: the taps of one block are nearer than the
-    stride, and so no pixel of x is met twice in one addition. With stride 1 a block is one tap.
+    Each thread makes some lines of dx, out of those lines of dy whose windows have read them. Neighbouring windows overlap:
+    taps are added in blocks, in which they are nearer than the stride, so that no pixel of x is met twice in one addition.
+    With stride 1 a block is one tap.
     """
     if fast := kernels.serving("conv", dy):
         return fast.data_derivative(plan, dy, w).transpose(1, 2, 3, 0)
-    xp = array.module_of(dy)
-    (top, bottom, left, right), (h, width, c, n) = plan.pad, plan.input
-    padded = xp.zeros((n, h + top + bottom, width + left + right, c), dy.dtype)
-    block_h, block_w = (-(-s // d) for s, d in zip(plan.stride, plan.dilate, strict=True))
-    for group in plan.groups():
-        windows = plan.windows(padded, group)
-        if plan.identity:
-            windows[:, :, :, 0, 0] = dy
-            continue
-        for part in plan.parts(xp, plan.k // plan.g):
-            rows = xp.ascontiguousarray(dy[part][..., group.outputs]).reshape(-1, plan.k // plan.g)
-            for p in range(0, plan.window[0], block_h):
-                for q in range(0, plan.window[1], block_w):
-                    taps = w[p : p + block_h, q : q + block_w, :, group.outputs].reshape(-1, plan.k // plan.g)
-                    place = windows[part][:, :, :, p : p + block_h, q : q + block_w]
-                    place += xp.matmul(rows, taps.T).reshape(place.shape)
-    return padded[:, top : top + h, left : left + width].transpose(1, 2, 3, 0)
+    xp, (h, width, c, _) = array.module_of(dy), plan.input
+    dx, matrix = array.empty(xp, plan.input, dy.dtype), plan.matrix(w)
+    pixels, taps = array.base(dx), matrix.reshape(*plan.window, -1, plan.k)
+    (_, _, left, right), block = plan.pad, -(-plan.stride[1] // plan.dilate[1])
 
-
-@dataclass(frozen=True)
-class Group:
-    """Which channels of x one group of filters reads, and which channels of y it makes."""
-
-    inputs: slice
-    outputs: slice
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The shapes of one convolution, checked, and how its windows lie over the padded input."""
-
-    input: tuple[int, int, int, int]
-    output: tuple[int, int, int, int]
-    window: tuple[int, int]
-    k: int
-    g: int
-    stride: tuple[int, int]
-    pad: tuple[int, int, int, int]
-    dilate: tuple[int, int]
-    identity: bool
-
-    @classmethod
-    def of(
-        cls,
-        size: tuple[int, int, int, int],
-        w: Array,
-        b: Array | None,
-        stride: Numbers,
-        pad: Numbers,
-        dilate: Numbers,
-    ) -> "Plan":
-        """The plan for x of that size (H, W, C, N) and these parameters. Raises ValueError where they do not fit."""
-        h, wd, c, n = size
-        identity = w.size == 0
-        fh, fw, fc, k = (1, 1, c, c) if identity else array.four_d(w).shape
-        if c % fc or k % (c // fc):
-            raise ValueError(
-                f"conv: w has shape {w.shape} and x has {c} channels; w's {fc} channels must equal x's or divide them into "
-                f"groups, and the groups must divide its {k} filters"
-            )
-        if b is not None and b.size not in (0, k):
-            raise ValueError(
-                f"conv: b has {b.size} values and w has {k} filters; one value a filter, or none, is right"
-            )
-        stride = geometry.positive_pair(stride, "conv: stride")
-        pad = geometry.four(pad, "conv: pad")
-        dilate = geometry.positive_pair(dilate, "conv: dilate")
-        if identity and dilate != (1, 1):
-            raise ValueError(f"conv: w is empty (identity filters) and dilate is {dilate}; 1 is right then")
-        yh = geometry.slide(h, geometry.extent(fh, dilate[0]), stride[0], pad[0], pad[1], "conv, vertically")
-        yw = geometry.slide(wd, geometry.extent(fw, dilate[1]), stride[1], pad[2], pad[3], "conv, horizontally")
-        return cls((h, wd, c, n), (yh, yw, k, n), (fh, fw), k, c // fc, stride, pad, dilate, identity)
-
-    @property
-    def window_size(self) -> int:
-        """Values in one window of one group."""
-        return self.window[0] * self.window[1] * self.input[2] // self.g
-
-    def groups(self) -> Iterator[Group]:
-        """The groups, in order; identity filters need one for all channels."""
-        if self.identity:
-            yield Group(slice(None), slice(None))
-            return
-        fc, kg = self.input[2] // self.g, self.k // self.g
-        for g in range(self.g):
-            yield Group(slice(g * fc, (g + 1) * fc), slice(g * kg, (g + 1) * kg))
-
-    def matrix(self, w: Array, group: Group) -> Array:
-        """The group's filters as a matrix (FH*FW*FC, K/G); no copy where w is in C order and there is one group."""
-        return w.reshape(*self.window, -1, self.k)[..., group.outputs].reshape(self.window_size, -1)
-
-    def padded(self, x: Array) -> Array:
-        """x (N, H, W, C) with zeros around it; x itself where there is no pad."""
-        if not any(self.pad):
-            return x
-        top, bottom, left, right = self.pad
-        n, h, w, c = x.shape
-        padded = array.module_of(x).empty((n, h + top + bottom, w + left + right, c), x.dtype)
-        padded[:, top : top + h, left : left + w] = x
-        padded[:, :top] = padded[:, top + h :] = 0
-        padded[:, top : top + h, :left] = padded[:, top : top + h, left + w :] = 0
-        return padded
-
-    def windows(self, padded: Array, group: Group) -> Array:
-        """A view (N, YH, YW, FH, FW, FC) of the padded input, in which [n, i, j] is the window that y[i, j, :, n] sees."""
-        channels = padded[..., group.inputs]
-        sn, sh, sw, sc = channels.strides
-        (yh, yw, _, n), (fh, fw) = self.output, self.window
-        (sv, sx), (dv, dx) = self.stride, self.dilate
-        return array.module_of(padded).lib.stride_tricks.as_strided(
-            channels, (n, yh, yw, fh, fw, channels.shape[3]), (sn, sh * sv, sw * sx, sh * dv, sw * dx, sc)
-        )
-
-    def parts(self, xp: ModuleType, columns: int, least_rows: int = 0) -> Iterator[tuple[slice, slice]]:
-        """Slices (images, output rows) which together cover y; each makes about PART_BYTES of rows of `columns` values."""
-        yh, yw, _, n = self.output
-        pixels = max(PART_BYTES[xp.__name__] // (4 * columns), least_rows, 1)
-        images = pixels // (yh * yw)
-        if images:
-            for first in range(0, n, images):
-                yield slice(first, first + images), slice(0, yh)
-            return
-        lines = max(pixels // yw, 1)
-        for image in range(n):
-            for first in range(0, yh, lines):
-                yield slice(image, image + 1), slice(first, first + lines)
-
-    def im2col(self, padded: Array, group: Group, least_rows: int = 0) -> Iterator[tuple[tuple[slice, slice], Array]]:
-        """Part by part: where it lies in y, and its windows as the rows of a matrix (pixels, FH*FW*FC).
-
-        The matrix is valid until the next one is asked for: all share one buffer.
-        """
-        xp = array.module_of(padded)
-        windows = self.windows(padded, group)
-        plain = self.window == (1, 1) and self.g == 1  # then the pixels themselves are the rows
-        buffer = None
-        for part in self.parts(xp, self.window_size, least_rows):
-            view = windows[part]
-            count = prod(view.shape[:3])
-            if plain and view.flags.c_contiguous:
-                yield part, view.reshape(count, -1)
+    def make(group: Group, part: Part, some: slice) -> None:
+        images, lines = part
+        channels = _within(group.inputs, some)
+        size = channels.stop - channels.start
+        shape = (images.stop - images.start, lines.stop - lines.start, left + width + right, size)
+        strip = array.flat(xp, shape, dy.dtype)
+        strip[...] = 0
+        for p in range(plan.window[0]):
+            read, place = plan.readers(lines, p)
+            rows = dy[images, read][..., group.outputs]
+            if not rows.size:
                 continue
-            if buffer is None:
-                buffer = xp.empty((count, self.window_size), padded.dtype)
-            rows = buffer[:count]
-            rows.reshape(view.shape)[...] = view
-            yield part, rows
+            for q in range(0, plan.window[1], block):
+                target = plan.taps(strip, place, q, q + block)
+                if plan.identity:
+                    target[:, :, :, 0] += rows
+                    continue
+                made = array.flat(xp, target.shape, dy.dtype)
+                gemm.add(
+                    rows.reshape(-1, plan.k // plan.g),
+                    taps[p, q : q + block, some, group.outputs].reshape(-1, plan.k // plan.g).T,
+                    made.reshape(-1, prod(target.shape[3:])),
+                )
+                target += made
+        pixels[images, lines, :, channels] = strip[:, :, left : left + width]
+
+    shares = plan.shares(xp, c // plan.g, lines=h)
+    _run(xp, make, [(group, *share) for group in plan.groups() for share in shares])
+    return dx
+
+
+def _within(outer: slice, inner: slice) -> slice:
+    return slice(outer.start + inner.start, outer.start + inner.stop)
+
+
+def _run(xp: ModuleType, work: Callable[..., None], items: list[tuple[Any, ...]]) -> None:
+    """By our threads; on the GPU, which shares the work itself, one after the other."""
+    if xp is np:
+        threads.run(work, items)
+        return
+    for item in items:
+        work(*item)
 
 
 @dataclass

@@ -10,7 +10,6 @@ Source    the reference BLAS, sgemm and dgemm
 """
 
 import ctypes
-import itertools
 from typing import Any
 
 import numpy as np
@@ -40,10 +39,13 @@ ROUTINES = {
 
 
 def add(a: np.ndarray, b: np.ndarray, out: np.ndarray, beta: float = 0.0) -> np.ndarray:
-    """out = a b + beta out, in this thread. With beta 0 what stands in out does not matter, NaN neither.
+    """out = a b + beta out, in this thread, or on the GPU. With beta 0 what stands in out does not matter, NaN neither.
 
     Raises ValueError where shapes or dtypes do not fit, or numbers lie in no order that BLAS knows.
     """
+    if not isinstance(out, np.ndarray):  # CuPy's: cuBLAS shares the work itself
+        out[...] = beta * out + a @ b if beta else a @ b
+        return out
     (m, k), n = a.shape, b.shape[1]
     if b.shape[0] != k or out.shape != (m, n) or not a.dtype == b.dtype == out.dtype:
         raise ValueError(
@@ -88,8 +90,7 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None, beta: f
     if shares < 2:
         with threads.blas_alone():
             return add(a, b, out, beta)
-    cuts = [((m if m >= n else n) * i // shares + 7) // 8 * 8 for i in range(shares)] + [max(m, n)]
-    spans = [slice(*ends) for ends in itertools.pairwise(cuts)]
+    spans = threads.slices(max(m, n), shares, multiple=8)
     if m >= n:
         threads.run(lambda s: add(a[s], b, out[s], beta), [(s,) for s in spans])
     else:

@@ -5,6 +5,7 @@ large is cut above it. NumPy and BLAS let go of the interpreter's lock while the
 """
 
 import functools
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -43,6 +44,13 @@ def run(work: Callable[..., Any], parts: Iterable[tuple[Any, ...]]) -> list[Any]
         for helper in waited:
             helper.result()
     return results
+
+
+def slices(length: int, count: int, multiple: int = 1) -> list[slice]:
+    """0 to length in so many slices of about one size (fewer where there would be empty ones), cut at multiples of a number."""
+    count = max(count, 1)
+    cuts = sorted({min((length * i // count + multiple - 1) // multiple * multiple, length) for i in range(count + 1)})
+    return [slice(*ends) for ends in itertools.pairwise(cuts)]
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dagnet.layers import array, conv, gradcheck, relu
+from dagnet.layers import array, conv, gradcheck, im2col, relu
 from tests import oracles
 
 # (H, W, C, N), (FH, FW, FC, K), stride, pad, dilate
@@ -85,7 +85,8 @@ def test_parts_of_any_size_give_the_same(xp, rng, monkeypatch, size_of_part):
     x, w, b = map(xp.asarray, operands(rng, (6, 7, 2, 5), (3, 3, 2, 4)))
     dy = xp.asarray(rng.standard_normal((6, 7, 4, 5)))
     whole = [conv.forward(x, w, b, pad=1), *conv.backward(x, w, b, dy, pad=1)]
-    monkeypatch.setattr(conv, "PART_BYTES", dict.fromkeys(conv.PART_BYTES, size_of_part))
+    monkeypatch.setattr(im2col, "PART_BYTES", size_of_part)
+    monkeypatch.setattr(im2col, "LEAST_PIXELS", 1)
     parts = [conv.forward(x, w, b, pad=1), *conv.backward(x, w, b, dy, pad=1)]
     for a, c in zip(parts, whole, strict=True):
         assert oracles.error(a, array.to_numpy(c)) < 1e-13
