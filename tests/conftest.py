@@ -117,9 +117,18 @@ def rng() -> np.random.Generator:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """After the tests: how many of MatConvNet's cases and trainings ran and passed, file by file."""
-    golden, recorded = (sys.modules.get(f"tests.{name}") for name in ("test_golden", "recorded"))
-    lines = [*(golden.golden_summary() if golden else []), *(recorded.summary() if recorded else [])]
-    if lines:
-        terminalreporter.section("MatConvNet's numbers")
-        terminalreporter.write_line("\n".join(lines))
+    """After the tests: how many of MatConvNet's cases ran and passed, file by file; what compilers made of the CUDA sources."""
+    golden, recorded, cuda = (
+        sys.modules.get(f"tests.{name}") for name in ("test_golden", "recorded", "test_kernels_report")
+    )
+    sections = {
+        "MatConvNet's numbers": [
+            *(golden.golden_summary() if golden else []),
+            *(recorded.summary() if recorded else []),
+        ],
+        "CUDA sources": cuda.summary() if cuda else [],
+    }
+    for title, lines in sections.items():
+        if lines:
+            terminalreporter.section(title)
+            terminalreporter.write_line("\n".join(lines))

@@ -33,7 +33,7 @@ __device__ __forceinline__ Span holders(int r, int stride, int before, int windo
 }
 
 template <int N>
-__device__ void maxima(const T* __restrict__ x, T* __restrict__ y, unsigned char* __restrict__ index, int pixels, Windows s) {
+__device__ __forceinline__ void maxima(const T* __restrict__ x, T* __restrict__ y, unsigned char* __restrict__ index, int pixels, Windows s) {
     long long pixel = ROW;
     int c = PLACE * N;
     if (pixel >= pixels || c >= s.c) return;
@@ -44,6 +44,7 @@ __device__ void maxima(const T* __restrict__ x, T* __restrict__ y, unsigned char
     Bytes<N> place;
 #pragma unroll 1
     for (int q = right.first; q < right.end; q++)
+#pragma unroll 2
         for (int p = down.first; p < down.end; p++) {
             Pack<N> value = load<N>(corner, ((long long)p * s.w + q) * s.c + c);
             bool first = q == right.first && p == down.first;
@@ -61,7 +62,7 @@ __device__ void maxima(const T* __restrict__ x, T* __restrict__ y, unsigned char
     *(Bytes<N>*)(index + pixel * s.c + c) = place;
 }
 
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 max_forward(const T* __restrict__ x, T* __restrict__ y, unsigned char* __restrict__ index, int pixels, int h, int w, int c,
             int yh, int yw, int ph, int pw, int sv, int sh, int top, int left, int step) {
     if (step > 1)
@@ -71,7 +72,7 @@ max_forward(const T* __restrict__ x, T* __restrict__ y, unsigned char* __restric
 }
 
 template <int N>
-__device__ void routed(const unsigned char* __restrict__ index, const T* __restrict__ dy, T* __restrict__ dx, int pixels, Windows s) {
+__device__ __forceinline__ void routed(const unsigned char* __restrict__ index, const T* __restrict__ dy, T* __restrict__ dx, int pixels, Windows s) {
     long long pixel = ROW;
     int c = PLACE * N;
     if (pixel >= pixels || c >= s.c) return;
@@ -102,28 +103,29 @@ max_backward(const unsigned char* __restrict__ index, const T* __restrict__ dy, 
         routed<1>(index, dy, dx, pixels, WINDOWS);
 }
 
-template <int N> __device__ void means(const T* __restrict__ x, T* __restrict__ y, int pixels, Windows s) {
+template <int N> __device__ __forceinline__ void means(const T* __restrict__ x, T* __restrict__ y, int pixels, Windows s) {
     long long pixel = ROW;
     int c = PLACE * N;
     if (pixel >= pixels || c >= s.c) return;
     int j = (int)pixel % s.yw, i = (int)pixel / s.yw % s.yh, n = (int)pixel / s.yw / s.yh;
     Span down = taps(i, s.sv, s.top, s.ph, s.h), right = taps(j, s.sh, s.left, s.pw, s.w);
     const T* corner = x + (((long long)n * s.h + i * s.sv - s.top) * s.w + j * s.sh - s.left) * s.c;
-    T count = (down.end - down.first) * (right.end - right.first);
+    T share = (T)1 / ((down.end - down.first) * (right.end - right.first));
     Pack<N> sum = {};
 #pragma unroll 1
     for (int q = right.first; q < right.end; q++)
+#pragma unroll 2
         for (int p = down.first; p < down.end; p++) {
             Pack<N> value = load<N>(corner, ((long long)p * s.w + q) * s.c + c);
 #pragma unroll
             for (int k = 0; k < N; k++) sum.of[k] += value.of[k];
         }
 #pragma unroll
-    for (int k = 0; k < N; k++) sum.of[k] /= count;
+    for (int k = 0; k < N; k++) sum.of[k] *= share;
     store<N>(y, pixel * s.c + c, sum);
 }
 
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 avg_forward(const T* __restrict__ x, T* __restrict__ y, int pixels, int h, int w, int c, int yh, int yw, int ph, int pw,
             int sv, int sh, int top, int left, int step) {
     if (step > 1)
@@ -132,7 +134,7 @@ avg_forward(const T* __restrict__ x, T* __restrict__ y, int pixels, int h, int w
         means<1>(x, y, pixels, WINDOWS);
 }
 
-template <int N> __device__ void shares(const T* __restrict__ dy, T* __restrict__ dx, int pixels, Windows s) {
+template <int N> __device__ __forceinline__ void shares(const T* __restrict__ dy, T* __restrict__ dx, int pixels, Windows s) {
     long long pixel = ROW;
     int c = PLACE * N;
     if (pixel >= pixels || c >= s.c) return;
@@ -144,10 +146,10 @@ template <int N> __device__ void shares(const T* __restrict__ dy, T* __restrict_
 #pragma unroll 1
         for (int i = down.first; i < down.end; i++) {
             Span p = taps(i, s.sv, s.top, s.ph, s.h), q = taps(j, s.sh, s.left, s.pw, s.w);
-            T count = (p.end - p.first) * (q.end - q.first);
+            T share = (T)1 / ((p.end - p.first) * (q.end - q.first));
             Pack<N> value = load<N>(dy, (long long)((n * s.yh + i) * s.yw + j) * s.c + c);
 #pragma unroll
-            for (int k = 0; k < N; k++) sum.of[k] += value.of[k] / count;
+            for (int k = 0; k < N; k++) sum.of[k] += value.of[k] * share;
         }
     store<N>(dx, pixel * s.c + c, sum);
 }
