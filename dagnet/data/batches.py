@@ -110,7 +110,8 @@ class Batches:
             if self.augment and (self._augmented is None or index in self._augmented):
                 rng = np.random.default_rng((self.seed, self.epoch, index))
                 image, label = self.augment(image, label, rng)
-            np.subtract(image, self.average, out=inputs[place])
+            for channel in range(3):  # NumPy's inner loop is then a row long, and not three numbers
+                np.subtract(image[..., channel], self.average[..., channel], out=inputs[place, :, :, channel])
             labels[place, :, :, 0] = label
         return {"input": inputs.transpose(1, 2, 3, 0), "label": labels.transpose(1, 2, 3, 0)}
 
