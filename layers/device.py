@@ -42,9 +42,14 @@ def told(error: Exception, remedy: str) -> Exception:
 
 
 def reserve(size: int) -> bool:
-    """Let CuPy's pool hold at least `size` bytes that are not in use, in one piece; False where the GPU has not as many."""
+    """Let CuPy's pool hold at least `size` bytes that are not in use, in one piece; False where the GPU has not as many.
+
+    A pool that holds as many already is left as it is.
+    """
     cupy = array.cupy_module()
     pool = cupy.get_default_memory_pool()
+    if pool.free_bytes() >= size:
+        return True
     pool.free_all_blocks()  # small pieces of before would stand in its way
     try:
         pool.malloc(size)  # given back at once, since nobody holds it: the pool keeps it

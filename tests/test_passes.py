@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from dagnet.layers import settings
+from dagnet.summary import memory
 from dagnet.training import passes, profile, solvers
 from tests import little, recorded
 
@@ -15,6 +17,25 @@ def one_pass(net, change, *, images=range(7), kind="train", rate=0.01, objective
 
 def unchanged(epoch, indices, batch):
     pass
+
+
+# -- memory
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_a_step_takes_is_its_peak_without_the_values_and_with_what_the_solver_will_make(dtype):
+    net = little.net()
+    for param in net.params.values():
+        param.value = param.value.astype(dtype)
+    inputs = little.source().get_batch([1, 2])
+    held = sum(param.value.nbytes for param in net.params.values())
+    peak = memory.peaks(net, {"input": (6, 6, 3, 2), "label": (6, 6, 1, 2)}).training * np.dtype(dtype).itemsize // 4
+    step = peak - held + settings.current().scratch
+    for solver, kept in ((solvers.SGD(), 1), (solvers.Adam(), 2)):
+        recipe = passes.Recipe(profile.find("beta25"), solver, {}, 2, 1, 0.0, {"objective": 1.0})
+        assert passes._bytes_of_step(net, recipe, inputs) == step + kept * held
+        recipe.state = dict.fromkeys(net.params)
+        assert passes._bytes_of_step(net, recipe, inputs) == step
 
 
 # -- batches

@@ -10,6 +10,7 @@ Source       MatConvNet's examples/cnn_train_dag.m of 1.0-beta25
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
@@ -19,10 +20,11 @@ import numpy as np
 from dagnet.dagnn import DagNN
 from dagnet.data import batches
 from dagnet.data.workers import Workers
-from dagnet.layers import array, device, loss
+from dagnet.layers import array, device, loss, settings
 from dagnet.layers.array import Array
+from dagnet.summary import memory
 
-from . import divergence, pausing, solvers
+from . import arguments, divergence, pausing, solvers
 from .profile import Profile
 from .progress import Progress
 
@@ -110,7 +112,7 @@ def run(
         ):
             arriving: Iterator[Inputs] = map(_checked, coming)
             if feed:
-                arriving = feed.through(arriving)
+                arriving = feed.through(_with_room(net, recipe, arriving))
             for number, batch in enumerate(planned[done:], done + 1):
                 begun = time.monotonic()
                 images = sum(map(len, batch))
@@ -216,6 +218,30 @@ def record_of(profile: Profile, num: float, seconds: float, found: Mapping[str, 
     """The record of a pass over `num` images, its fields in the release's order."""
     facts = {"num": float(num), "time": seconds}
     return {**found, **facts} if profile.time_last else {**facts, **found}
+
+
+def _with_room(net: DagNN, recipe: Recipe, arriving: Iterator[Inputs]) -> Iterator[Inputs]:
+    """The same batches; at the first one the GPU's memory for a step on it is set aside in one piece, which cannot crumble.
+
+    That is an estimate. Where the GPU has less, the step itself finds out whether it suffices.
+    """
+    for number, inputs in enumerate(arriving):
+        if number == 0:
+            with suppress(ValueError, KeyError):  # sizes that a block of the user's own does not know
+                device.reserve(_bytes_of_step(net, recipe, inputs))
+        yield inputs
+
+
+def _bytes_of_step(net: DagNN, recipe: Recipe, inputs: Inputs) -> int:
+    """What a step takes beside the parameters' values: values, derivatives, scratch, and what the solver has yet to make."""
+    values = arguments.values(net)
+    held, itemsize = sum(v.nbytes for v in values.values()), max(v.itemsize for v in values.values())
+    sizes = {name: x.shape for name, x in inputs.items() if name in net.inputs}
+    peaks = memory.peaks(net, sizes, list(recipe.der_outputs), net.input_ders)
+    peak = peaks.training if net.conserve_memory else peaks.training_kept
+    kept = sum(value.nbytes for name, value in values.items() if name not in recipe.state)
+    kept *= len(recipe.solver.arrays) or 1
+    return peak * itemsize // 4 - held + kept + settings.current().scratch
 
 
 def _checked(inputs: Inputs) -> Inputs:
