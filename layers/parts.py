@@ -1,4 +1,4 @@
-"""Pixels in parts that fit a core's cache, for threads to share: for layers that are a few passes over their data.
+"""Arrays in parts that fit a core's cache, for threads to share: for layers that are a few passes over their data.
 
 On the GPU there is one part, which is everything.
 """
@@ -30,3 +30,16 @@ def of(arrays: Sequence[Array], vectors: Sequence[Array] = ()) -> list[tuple[Arr
     ends = [(start, min(start + step, whole)) for start in range(0, whole, step)] or [(0, 0)]
     parts = [(*(a[start:end].reshape(-1, side * channels) for a in arrays), *repeated) for start, end in ends]
     return parts if whole == pixels else [*parts, (*(a[whole:] for a in arrays), *vectors)]
+
+
+def elements(*arrays: Array) -> list[tuple[Array, ...]]:
+    """Parts of arrays of one shape, for what goes number by number: flat pieces, which write through to them.
+
+    Where they lie in memory in different orders, or with gaps, there is one part: themselves.
+    """
+    axes = array.memory_axes(arrays[0])
+    turned = [a.transpose(axes) for a in arrays]
+    if array.module_of(*arrays) is not np or not all(a.flags.c_contiguous for a in turned):
+        return [arrays]
+    flat, step = [a.reshape(-1) for a in turned], PART_BYTES // arrays[0].itemsize
+    return [tuple(a[i : i + step] for a in flat) for i in range(0, max(1, flat[0].size), step)]

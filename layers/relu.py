@@ -10,7 +10,7 @@ Source    MatConvNet manual, section 4.4; vl_nnrelu.m of 1.0-beta25
 from dataclasses import dataclass, field
 from typing import Literal
 
-from . import array, block, kernels
+from . import array, block, kernels, parts, threads
 from .array import Array
 
 
@@ -20,11 +20,16 @@ def forward(x: Array, *, leak: float = 0.0) -> Array:
     xp, x = array.module_of(x), array.four_d(x)
     if fast := kernels.serving("relu", x):
         return fast.forward(array.base(x), leak).transpose(1, 2, 3, 0)
-    y = xp.maximum(x, 0, out=array.empty_like(x))  # out: in x's memory order, which CuPy alone would not keep
-    if leak != 0:
-        below = xp.minimum(x, 0)
-        below *= float(leak)
-        y += below
+    y = array.empty_like(x)
+
+    def part(x: Array, y: Array) -> None:
+        xp.maximum(x, 0, out=y)
+        if leak != 0:
+            below = xp.minimum(x, 0)
+            below *= float(leak)
+            y += below
+
+    threads.run(part, parts.elements(x, y))
     return y
 
 
@@ -35,12 +40,17 @@ def backward(x: Array, dy: Array, *, leak: float = 0.0) -> Array:
     dy = array.derivative("relu", dy, x.shape)
     if fast := kernels.serving("relu", x, dy):
         return fast.backward(array.base(x), array.base(dy), leak).transpose(1, 2, 3, 0)
-    slope = xp.greater(x, 0, out=array.empty_like(dy))
-    if leak != 0:
-        slope *= 1 - float(leak)
-        slope += float(leak)
-    slope *= dy
-    return slope
+    dx = array.empty_like(dy)
+
+    def part(x: Array, dy: Array, slope: Array) -> None:
+        xp.greater(x, 0, out=slope)
+        if leak != 0:
+            slope *= 1 - float(leak)
+            slope += float(leak)
+        slope *= dy
+
+    threads.run(part, parts.elements(x, dy, dx))
+    return dx
 
 
 def masked(dy: Array, y: Array) -> tuple[Array, Array]:
@@ -48,9 +58,14 @@ def masked(dy: Array, y: Array) -> tuple[Array, Array]:
     xp = array.module_of(dy, y)
     if fast := kernels.serving("relu", dy, y):
         return fast.masked(dy, y)
-    kept = xp.greater(y, 0, out=array.empty_like(dy))
-    kept *= dy
-    return kept, xp.ones(len(dy), dy.dtype) @ kept  # the sum as a product: BLAS is the faster adder
+    kept = array.empty_like(dy)
+
+    def part(dy: Array, y: Array, kept: Array) -> Array:
+        xp.greater(y, 0, out=kept)
+        kept *= dy
+        return xp.ones(len(kept), kept.dtype) @ kept  # the sum as a product: BLAS is the faster adder
+
+    return kept, sum(threads.run(part, parts.of([dy, y, kept])))
 
 
 @dataclass

@@ -34,7 +34,9 @@ def test_both_ways_agree_with_the_plain_code(twins, shape, dtype, leak, seed):
 def test_nan_and_infinities_are_the_plain_codes(twins):
     x = np.array([np.nan, np.inf, -np.inf, -1, -0.0], np.float32)
     for leak in (0.0, 0.5):
-        assert np.array_equal(twins("relu").forward(x, leak), relu.forward(x, leak=leak).reshape(-1), equal_nan=True)
+        with choices.using(fast=False):
+            y = relu.forward(x, leak=leak).reshape(-1)
+        assert np.array_equal(twins("relu").forward(x, leak), y, equal_nan=True)
 
 
 @few

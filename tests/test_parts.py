@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dagnet.layers import parts, settings, threads
+from dagnet.layers import array, parts, settings, threads
 
 
 @pytest.fixture
@@ -41,3 +41,29 @@ def test_without_vectors_a_row_is_a_pixel(xp, rng, small):
 def test_parts_fit_the_cache(small):
     sizes = [part.nbytes for part, _ in parts.of([np.zeros((1001, 3))], [np.zeros(3)])]
     assert len(sizes) > 40 and max(sizes) <= 500
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (1,), (7, 11, 3, 2), (1001, 3)])
+@pytest.mark.parametrize("order", ["C", "F", "channels last", "with gaps", "two orders"])
+def test_every_element_is_met_once_beside_its_own(xp, rng, small, workers, shape, order):
+    x, y = xp.asarray(rng.standard_normal(shape)), xp.full(shape, 7.0)
+    if order == "F":
+        x, y = xp.asfortranarray(x), xp.asfortranarray(y)
+    elif order == "channels last" and x.ndim == 4:
+        x, y = array.channels_last(x), array.channels_last(y)
+    elif order == "with gaps":
+        y = xp.full((2 * shape[0], *shape[1:]), 7.0)[::2]
+    elif order == "two orders":
+        x = xp.asfortranarray(x)
+
+    def work(x, y):
+        y += x
+
+    threads.run(work, parts.elements(x, y))
+    assert (y == 7 + x).all()
+
+
+def test_elements_come_in_pieces_that_fit_the_cache_whatever_their_order(small):
+    x = array.channels_last(np.zeros((20, 11, 3, 2)))
+    sizes = [part.nbytes for (part,) in parts.elements(x)]
+    assert len(sizes) > 20 and max(sizes) <= 500

@@ -6,6 +6,7 @@ import pytest
 from dagnet.layers import array, gradcheck, relu
 from tests import oracles
 
+pytestmark = pytest.mark.usefixtures("tier")
 SHAPE = (4, 5, 3, 2)
 every_leak = pytest.mark.parametrize("leak", [0, 0.1, 1.5, -0.2])
 
