@@ -85,6 +85,8 @@ def test_empty_filters_move_pixels_alone(rng, channels, options):
 
 def test_no_images_make_no_pixels_and_derivatives_of_zero():
     test_conv.test_no_images_make_no_pixels_and_derivatives_of_zero(np)
+    for filters in ((1, 1, 6, 4), (1, 1, 3, 4), (4, 5, 6, 3)):  # windows as they lie
+        assert error(np.ones((4, 5, 6, 0)), np.ones(filters), np.ones(filters[3])) == 0
 
 
 def test_any_memory_order_and_any_address_is_accepted(rng):

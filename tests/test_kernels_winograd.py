@@ -47,11 +47,24 @@ def test_it_is_the_convolution_in_double_precision(size, k, pad, scratch):
 @pytest.mark.parametrize("scratch", [1, 500_000, 1 << 28])
 def test_long_sums_of_dw_are_cut_and_added(rng, scratch):
     x, dy = rng.standard_normal((33, 50, 2, 3)), rng.standard_normal((33, 50, 3, 3))
-    tiles = 3 * 9 * 13
-    assert winograd._shares(2, 3, tiles) == 2
+    assert winograd._shares(2, 3, 3 * 9 * 13, 8) == 2
+    assert winograd._shares(512, 512, 10**6, 4) == 1  # large matrices need no more blocks
     w, b = rng.standard_normal((3, 3, 2, 3)), np.zeros(3)
     with settings.using(scratch=scratch):
         assert max(errors(x, w, b, dy, 1, float)) < 1e-13
+
+
+@pytest.mark.parametrize("channels", [(32, 32), (64, 128), (512, 512)])
+@pytest.mark.parametrize("tiles", [40, 3000, 60_000])
+def test_tiles_and_filters_stay_within_the_scratch_and_fill_it(channels, tiles):
+    scratch = 100_000_000
+    with settings.using(scratch=scratch):
+        shares = winograd._shares(*channels, tiles, 4)
+        step = winograd._step(tiles, 4, *channels, shares)
+    taken = 36 * 4 * (step * sum(channels) + shares * channels[0] * channels[1])
+    assert step % shares == 0
+    assert taken <= scratch + 36 * 4 * (shares - 1) * sum(channels)  # rounded up to equal shares
+    assert step >= tiles or taken > scratch / 2
 
 
 def test_its_rounding_is_a_few_units_in_single_precision(rng):

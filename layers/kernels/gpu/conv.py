@@ -44,7 +44,7 @@ def data_derivative(plan: Plan, dy: Array, w: Array) -> Array:
         return dx
     filters = _matrices(plan, w).transpose(0, 2, 1)
     if _already_rows(plan):
-        launch.gemm_batched(_by_group(plan, pixels), filters, _by_group(plan, dx.reshape(len(pixels), -1)))
+        launch.gemm_batched(_by_group(plan, pixels), filters, _by_group(plan, _rows(plan, dx)))
         return dx
     buffer = xp.empty(plan.g * step * plan.window_size, dy.dtype)
     for part, reached in _whole_images(plan, step) if whole else _cut_images(plan, step):
@@ -87,11 +87,16 @@ def _already_rows(plan: Plan) -> bool:
     return not any(plan.pad) and (pixels or images)
 
 
+def _rows(plan: Plan, x: Array) -> Array:
+    """x's memory as the windows' rows (pixels of y, G*FH*FW*C/G)."""
+    return x.reshape(-1, plan.g * plan.window_size)
+
+
 def _windows(plan: Plan, x: Array) -> Iterator[tuple[slice, Array]]:
     """Part by part: which of y's pixels, and their windows (G, pixels, FH*FW*C/G), which the next part overwrites."""
     yh, yw, _, n = plan.output
     if _already_rows(plan):
-        yield slice(0, n * yh * yw), _by_group(plan, x.reshape(n * yh * yw, -1))
+        yield slice(0, n * yh * yw), _by_group(plan, _rows(plan, x))
         return
     step = _step(plan, x.itemsize)
     buffer = array.module_of(x).empty(plan.g * step * plan.window_size, x.dtype)

@@ -53,7 +53,7 @@ def filter_derivative(plan: Plan, x: Array, dy: Array) -> Array:
     xp, (n, h, width, c), (yh, yw, k, _) = array.module_of(x, dy), x.shape, plan.output
     down, across = _tiles(yh), _tiles(yw)
     tiles = n * down * across
-    shares = _shares(c, k, tiles)
+    shares = _shares(c, k, tiles, x.itemsize)
     step = _step(tiles, x.itemsize, c, k, shares)
     v, z = (xp.empty((PRODUCTS, step, channels), x.dtype) for channels in (c, k))
     sums = xp.empty((PRODUCTS * shares, c, k), x.dtype)
@@ -109,10 +109,11 @@ def _step(tiles: int, itemsize: int, c: int, k: int, shares: int = 1) -> int:
     return shares * -(-tiles // (-(-tiles // most) * shares))
 
 
-def _shares(c: int, k: int, tiles: int) -> int:
+def _shares(c: int, k: int, tiles: int, itemsize: int) -> int:
     """In how many sums, added at the end, to cut the long sums of dw: its few small matrices alone keep no GPU busy."""
     blocks = PRODUCTS * -(-c // BLOCK_SIDE) * -(-k // BLOCK_SIDE)
-    return max(1, min(BLOCKS // blocks, tiles // BLOCK_SIDE))
+    fitting = settings.current().scratch // (2 * PRODUCTS * itemsize * c * k)
+    return max(1, min(BLOCKS // blocks, tiles // BLOCK_SIDE, fitting))
 
 
 def _launch(name: str, tiles: int, channels: int, args: tuple) -> None:
