@@ -41,6 +41,17 @@ def test_kernels_give_the_plain_codes_numbers(rng, size, filters, stride, pad, d
         assert error(*test_conv.operands(rng, size, filters), stride=stride, pad=pad, dilate=dilate) < 1e-13
 
 
+@pytest.mark.parametrize(
+    ("size", "filters"),
+    [
+        ((5, 6, 4, 2), (2, 2, 2, 4)),  # groups of two channels, which make a four together
+        ((4, 5, 6, 2), (4, 5, 3, 4)),  # groups of filters as large as the image
+    ],
+)
+def test_groups_are_kept_apart(rng, size, filters):
+    assert error(*test_conv.operands(rng, size, filters)) < 1e-13
+
+
 @given(
     st.tuples(*[st.integers(1, 9)] * 2, st.integers(1, 3)),
     st.sampled_from([(1, 1, 1), (3, 2, 1), (4, 4, 1), (8, 3, 1), (2, 1, 2), (4, 8, 2), (1, 2, 3)]),  # C/G, K/G, G

@@ -44,7 +44,7 @@ def test_it_is_the_convolution_in_double_precision(size, k, pad, scratch):
         assert max(errors(*operands, dy, pad, float)) < 1e-13
 
 
-@pytest.mark.parametrize("scratch", [1, 500_000, 1 << 28])
+@pytest.mark.parametrize("scratch", [60_000, 500_000, 1 << 28])
 def test_long_sums_of_dw_are_cut_and_added(rng, scratch):
     x, dy = rng.standard_normal((33, 50, 2, 3)), rng.standard_normal((33, 50, 3, 3))
     assert winograd._shares(2, 3, 3 * 9 * 13, 8) == 2
@@ -74,6 +74,13 @@ def test_its_rounding_is_a_few_units_in_single_precision(rng):
     found = errors(np.maximum(x, 0), w, b, dy, 1, float)
     assert max(found) < 4e-6
     assert max(found) > 2e-7  # and it is Winograd's: the plain code in double precision was not compared with itself
+
+
+def test_nan_is_passed_on_to_its_tile(rng):
+    x, w, b = test_conv.operands(rng, (4, 9, 2, 1), (3, 3, 2, 3))
+    x[0, 0, 1] = np.nan
+    y = winograd.forward(conv.Plan.of(x.shape, w, b, 1, 1, 1), array.base(x), w, b, True)
+    assert np.isnan(y[0, :, :4]).all() and not np.isnan(y[0, :, 4:]).any()
 
 
 @pytest.fixture

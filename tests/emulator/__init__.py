@@ -240,6 +240,7 @@ def using(folder: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "module", functools.partial(Module, folder))
         patch.setattr(launch, "cublas", lambda: (blas, 0))
+        patch.setattr(launch, "capability", lambda: 90)
         patch.setattr(launch, "address", lambda x: x.ctypes.data)
         patch.setattr(kernels, "_twins", lambda device, op: twins("gpu", op))
         patch.setattr(kernels, "has_numba", lambda: True)

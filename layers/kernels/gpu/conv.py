@@ -1,4 +1,4 @@
-"""Convolution on the GPU: cuBLAS's matrix products around windows that ../conv.cu lays out as rows; 3x3 by Winograd.
+"""Convolution on the GPU: cuBLAS's matrix products around windows that ../conv.cu lays out as rows; 3x3 by quicker ways.
 
 Shapes and formulas as in layers/conv.py: forward is windows times filters, dw the windows, transposed, times dy, and dx dy
 times the filters, transposed, of which each pixel then sums what its windows give back. The windows take at most
@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from ... import array, settings
 from ...array import Array
 from ...conv import Plan
-from . import launch, winograd
+from . import launch, tensorcore, winograd
 
 
 def forward(plan: Plan, x: Array, w: Array, b: Array | None, rectify: bool) -> Array:
     """y (N, YH, YW, K), with rectify max(y, 0), from x (N, H, W, C), w (FH, FW, C/G, K) and K biases or none."""
     if winograd.serves(plan, x.dtype):
         return winograd.forward(plan, x, w, b, rectify)
+    if tensorcore.serves(plan, x):
+        return tensorcore.forward(plan, x, w, b, rectify)
     yh, yw, k, n = plan.output
     y = array.module_of(x).empty((n, yh, yw, k), x.dtype)
     pixels = y.reshape(-1, k)
@@ -35,6 +37,8 @@ def data_derivative(plan: Plan, dy: Array, w: Array) -> Array:
     """dx (N, H, W, C), from dy (N, YH, YW, K) and w."""
     if winograd.serves(plan, dy.dtype):
         return winograd.data_derivative(plan, dy, w)
+    if tensorcore.serves(plan, dy):
+        return tensorcore.data_derivative(plan, dy, w)
     xp, (h, width, c, n), (yh, yw, k, _) = array.module_of(dy), plan.input, plan.output
     pixels, step = dy.reshape(-1, k), _step(plan, dy.itemsize)
     whole = plan.identity or step >= yh * yw or _already_rows(plan)  # no image is cut

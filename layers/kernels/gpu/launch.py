@@ -72,6 +72,14 @@ def module(file: str, dtype: np.dtype) -> Any:
     return cupy.RawModule(code=source.text(file, dtype), options=("-std=c++17",))
 
 
+@functools.cache
+def capability() -> int:
+    """The current device's compute capability, 90 for 9.0."""
+    import cupy
+
+    return int(cupy.cuda.Device().compute_capability)
+
+
 def blocks(count: int, threads: int = BLOCK[0], most: int = (1 << 31) - 1) -> tuple[int]:
     """A grid with a thread for each of `count` things; of `most` blocks, where each thread then has more to do."""
     return (min(-(-count // threads), most),)
