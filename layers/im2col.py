@@ -89,7 +89,7 @@ class Plan:
 
     def matrix(self, w: Array) -> Array:
         """All filters as a matrix (FH*FW*FC, K); no copy where w is in C order."""
-        return w.reshape(-1, self.k)
+        return array.module_of(w).ascontiguousarray(w).reshape(-1, self.k)
 
     def strip(self, x: Array, part: Part) -> Array:
         """What a part of y sees of x: (images, lines, left + W + right, C), with zeros where the pad lies."""

@@ -1,7 +1,7 @@
-"""dagnet.layers.kernels.gpu.report: every CUDA source compiles, for what a compiler here knows, and none spills registers.
+"""dagnet.layers.kernels.gpu.report: every CUDA source compiles, for what a compiler here knows, and needs no slow memory.
 
-In the default suite for the oldest and the newest of them; with -m slow for all. What a compiler said is kept
-in pytest's cache.
+No kernel spills registers or keeps an array in memory. In the default suite for the oldest and the newest architecture; with
+-m slow for all. What a compiler said is kept in pytest's cache.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ def log_of(compiler: report.Compiler, text: str, file: str, architecture: int, f
 @pytest.mark.parametrize(
     "architecture", [a if a in ENDS else pytest.param(a, marks=pytest.mark.slow) for a in report.ARCHITECTURES]
 )
-def test_the_sources_compile_and_no_kernel_spills(request, architecture, file, dtype):
+def test_the_sources_compile_and_kernels_keep_their_numbers_in_registers(request, architecture, file, dtype):
     compiler = COMPILERS[architecture]
     if compiler is None:
         pytest.skip(f"no compiler here knows sm_{architecture}")
@@ -40,7 +40,7 @@ def test_the_sources_compile_and_no_kernel_spills(request, architecture, file, d
     found = report.uses(log)
     assert {use.kernel for use in found} == set(source.kernels(file))
     _uses[architecture, dtype.name] += found
-    assert not [use for use in found if use.spills]
+    assert not [use for use in found if use.spills or use.stack]
     assert all(use.registers <= 255 and use.shared <= 48 << 10 for use in found)
 
 
@@ -69,7 +69,7 @@ ptxas info    : Function properties for a
 ptxas info    : Used 48 registers, used 1 barriers, 24 bytes cumulative stack size, 4096 bytes smem, 388 bytes cmem[0]
 ptxas info    : Compiling entry function 'b' for 'sm_90'
 ptxas info    : Used 9 registers"""
-    assert report.uses(log) == [report.Use("a", 48, 32, 4096), report.Use("b", 9, 0, 0)]
+    assert report.uses(log) == [report.Use("a", 48, 32, 24, 4096), report.Use("b", 9, 0, 0, 0)]
 
 
 @pytest.mark.parametrize("compiler", report.compilers(), ids=lambda c: c.name)

@@ -156,16 +156,16 @@ __device__ __forceinline__ void correlate_tile(const float* x, const float* w, c
         }
     }
 
-    for (int i = 0; i < TILES; i++)
-        for (int j = 0; j < 4; j++) {
-            int pixel = first_pixel + down + 16 * i + g, filter = first_filter + across + 8 * j + 2 * t;
-            if (filter >= k) continue;
 #pragma unroll  // else sums[] would lie in memory
-            for (int l = 0; l < 4; l += 2, pixel += 8) {
-                float one = sums[i][j][l] + b[filter], two = sums[i][j][l + 1] + b[filter + 1];
-                if (rectify) one = one <= 0 ? 0 : one, two = two <= 0 ? 0 : two;  // NaN is passed on
-                if (pixel < pixels) *(float2*)(y + (size_t)pixel * k + filter) = {one, two};
-            }
+    for (int i = 0; i < TILES * 2; i++)
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            int pixel = first_pixel + down + 8 * i + g, filter = first_filter + across + 8 * j + 2 * t;
+            if (pixel >= pixels || filter >= k) continue;
+            const float* found = sums[i / 2][j] + i % 2 * 2;
+            float one = found[0] + b[filter], two = found[1] + b[filter + 1];
+            if (rectify) one = one <= 0 ? 0 : one, two = two <= 0 ? 0 : two;  // NaN is passed on
+            *(float2*)(y + (size_t)pixel * k + filter) = {one, two};
         }
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ... import array, settings
 from ...array import Array
-from ...conv import Plan
+from ...im2col import Plan
 from . import launch, tensorcore, winograd
 
 

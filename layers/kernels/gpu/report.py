@@ -27,11 +27,16 @@ OPTIONS = ("-std=c++17", "-ftz=true")  # CuPy's
 
 
 class Use(NamedTuple):
-    """What one kernel takes: registers a thread, bytes of registers that spill to memory, bytes of shared memory a block."""
+    """What one kernel takes.
+
+    registers a thread, bytes of them that spill to memory, bytes a thread of arrays that lie in memory and not in registers,
+    and bytes of shared memory a block.
+    """
 
     kernel: str
     registers: int
     spills: int
+    stack: int
     shared: int
 
 
@@ -123,12 +128,13 @@ def uses(log: str) -> list[Use]:
                 ("registers", r"Used (\d+) registers"),
                 ("stores", r"(\d+) bytes spill stores"),
                 ("loads", r"(\d+) bytes spill loads"),
+                ("stack", r"(\d+) bytes stack frame"),
                 ("shared", r"(\d+) bytes smem"),
             )
         }
         name = re.search(r"'(\w+)'", entry)
         spills = max(numbers["stores"], numbers["loads"])
-        found.append(Use(name[1] if name else "?", numbers["registers"], spills, numbers["shared"]))
+        found.append(Use(name[1] if name else "?", numbers["registers"], spills, numbers["stack"], numbers["shared"]))
     return found
 
 
@@ -152,6 +158,7 @@ def main() -> None:
             for dtype in DTYPES:
                 for use in uses(compiler.compile(source.text(file, dtype), file, architecture)):
                     spilled = f", {use.spills} bytes spilled" if use.spills else ""
+                    spilled += f", {use.stack} bytes of arrays in memory" if use.stack else ""
                     print(
                         f"sm_{architecture} {dtype.name} {file}.cu {use.kernel}: "
                         f"{use.registers} registers, {use.shared} bytes shared{spilled}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import array, settings
 from ...array import Array
-from ...conv import Plan
+from ...im2col import Plan
 from . import launch
 
 ROWS, SLAB, STAGES, THREADS = 128, 16, 4, 256  # as in ../tensorcore.cu

@@ -14,7 +14,7 @@ import numpy as np
 
 from ... import array, settings
 from ...array import Array
-from ...conv import Plan
+from ...im2col import Plan
 from . import launch
 
 SIDE, PRODUCTS = 4, 36
