@@ -26,10 +26,19 @@ def softmaxlog(x: Array, c: Array) -> Array:
 
 def softmaxlog_slope(x: Array, c: Array) -> Array:
     """dt/dx."""
-    slope = array.module_of(x).exp(x - x.max(axis=0))
-    slope /= slope.sum(axis=0)
-    _add_to_class(slope, c, -1)
+    _, slope = softmaxlog_both(x, c)
     return slope
+
+
+def softmaxlog_both(x: Array, c: Array) -> tuple[Array, Array]:
+    """t and dt/dx, from one exponential."""
+    xp, place = array.module_of(x), _place(x, c)
+    highest = x.max(axis=0)
+    slope = xp.exp(x - highest)
+    total = slope.sum(axis=0)
+    slope /= total
+    slope.reshape(-1)[place] -= 1
+    return xp.log(total) + (highest - x.reshape(-1).take(place)), slope
 
 
 def log(x: Array, c: Array) -> Array:
@@ -91,15 +100,20 @@ def topkerror(x: Array, c: Array, *, top_k: int) -> Array:
     return (higher.sum(axis=0) >= top_k).astype(x.dtype)
 
 
+def _place(x: Array, c: Array) -> Array:
+    """Where each pixel's score for its own class stands in x, counted through."""
+    pixels = x.shape[1]
+    return c * pixels + array.module_of(x).arange(pixels)
+
+
 def _of_class(x: Array, c: Array) -> Array:
     """Each pixel's score for its own class, (M,)."""
-    pixels = x.shape[1]
-    return x.reshape(-1).take(c * pixels + array.module_of(x).arange(pixels))
+    return x.reshape(-1).take(_place(x, c))
 
 
 def _add_to_class(slope: Array, c: Array, values: Array | float) -> None:
     """Adds a value a pixel to the entry of its class, in place."""
-    slope[c, array.module_of(slope).arange(slope.shape[1])] += values
+    slope.reshape(-1)[_place(slope, c)] += values
 
 
 def _others(x: Array, c: Array) -> Array:

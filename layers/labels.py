@@ -6,17 +6,22 @@ In both, 0 means: ignore. N labels, one an image, stand for all its pixels (of a
 """
 
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
 from . import array
 from .array import Array
 
+PART_BYTES = 128 << 10  # of scores, which meet a dozen arrays of their size
 Size = tuple[int, int, int, int]
 
 
-def check(c: Array, classes: int, of_attributes: bool = False) -> None:
-    """Raises ValueError, naming the first wrong label and its place, unless all are 0..classes; of attributes -1, 0 or 1."""
+def check(c: Array, classes: int, of_attributes: bool = False, first: tuple[int, int] = (0, 0)) -> None:
+    """Raises ValueError, naming the first wrong label and its place, unless all are 0..classes; of attributes -1, 0 or 1.
+
+    first: the row and the image of a whole at which c begins.
+    """
     labels = array.to_numpy(array.four_d(c))
     least, most = _range(classes, of_attributes)
     right = (labels >= least) & (labels <= most) & (labels == np.trunc(labels))
@@ -24,7 +29,9 @@ def check(c: Array, classes: int, of_attributes: bool = False) -> None:
         return
     place = np.unravel_index(np.argmin(right), labels.shape)
     row, column, channel, image = (int(i) for i in place)
-    where = f"image {image}, row {row}, column {column}" + (f", channel {channel}" if labels.shape[2] > 1 else "")
+    where = f"image {first[1] + image}, row {first[0] + row}, column {column}" + (
+        f", channel {channel}" if labels.shape[2] > 1 else ""
+    )
     wanted = (
         "+1 or -1 is right for an attribute, and 0 for one to ignore"
         if of_attributes
@@ -33,29 +40,56 @@ def check(c: Array, classes: int, of_attributes: bool = False) -> None:
     raise ValueError(f"loss: a label is {labels[place]:g}, at {where} (counted from 0); {wanted}")
 
 
-def prepare(x: Array, c: Array, of_attributes: bool, instance_weights: Array | None) -> tuple[Array, Array, Array]:
-    """Scores (C, M) of the M pixels, in the order N, H, W; labels; weights, 0 where a label is 0.
+class Part(NamedTuple):
+    """Pixels that are rows of images: their scores, labels and instance weights, and their place in the whole."""
 
-    Classes come as (M,), counted from 0, attributes as (C, M) in x's dtype, and weights in the labels' shape. On the GPU the
-    weight of a label out of range is NaN. Raises ValueError for such a label on the CPU, and for sizes that do not fit.
+    x: Array
+    c: Array
+    v: Array | None
+    rows: slice
+    images: slice
+
+
+def parts(x: Array, c: Array, of_attributes: bool, instance_weights: Array | None) -> list[Part]:
+    """Scores, labels and weights in parts for threads to share, one at least; on the GPU there is one, which is everything.
+
+    Raises ValueError for sizes that do not fit.
     """
     array.check_floats("loss", x=x)
     xp, x = array.module_of(x, c), array.four_d(x)
     h, w, k, n = x.shape
     goal = (h, w, k if of_attributes else 1, n)
-    labels = _rows(xp, _per_pixel(xp, c, goal))
+    c, v = _per_pixel(xp, c, goal), None
+    if instance_weights is not None:
+        v = xp.asarray(instance_weights)
+        array.check_repeats("loss: instance_weights", v, goal)
+        v = xp.broadcast_to(array.four_d(v), goal)
+    lines = max(1, PART_BYTES // max(1, w * k * x.itemsize)) if xp is np else max(1, h * n)
+    down, along = min(lines, h), max(1, lines // max(1, h))
+    starts = [(row, image) for image in range(0, n, along) for row in range(0, h, down)] or [(0, 0)]
+    cuts = [(slice(row, row + down), slice(image, image + along)) for row, image in starts]
+    return [Part(x[i, :, :, j], c[i, :, :, j], v if v is None else v[i, :, :, j], i, j) for i, j in cuts]
+
+
+def prepare(part: Part, of_attributes: bool) -> tuple[Array, Array, Array]:
+    """Scores (C, M) of the M pixels, in the order N, H, W; labels; weights, 0 where a label is 0.
+
+    Classes come as (M,), counted from 0, attributes as (C, M) in x's dtype, and weights in the labels' shape. On the GPU the
+    weight of a label out of range is NaN. Raises ValueError for such a label on the CPU.
+    """
+    x, c, v = part.x, part.c, part.v
+    xp, k = array.module_of(x, c), x.shape[2]
+    labels = _rows(xp, c)
     least, most = _range(k, of_attributes)
     inside = (labels >= least) & (labels <= most)
     whole = xp.where(inside, labels, 0).astype(np.int64)
     if xp is np and not (inside.all() and (labels.dtype.kind != "f" or (whole == labels).all())):
-        check(c, k, of_attributes)
+        check(c, k, of_attributes, (part.rows.start, part.images.start))
     weights = (whole != 0).astype(x.dtype)
     if xp is not np:
-        weights = xp.where(inside, weights, np.nan).astype(x.dtype)
-    if instance_weights is not None:
-        v = xp.asarray(instance_weights)
-        array.check_repeats("loss: instance_weights", v, goal)
-        weights *= _rows(xp, xp.broadcast_to(array.four_d(v), goal))
+        weights[~inside] = np.nan
+    if v is not None:
+        weights *= _rows(xp, v)
     if of_attributes:
         return _rows(xp, x), whole.astype(x.dtype), weights
     return _rows(xp, x), xp.maximum(whole[0] - 1, 0), weights[0]

@@ -21,21 +21,25 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from . import array, attribute_losses, block, class_losses, geometry, labels
+from . import array, attribute_losses, block, class_losses, geometry, labels, parts, threads
 from .array import Array
 
 
 class Formula(NamedTuple):
-    """A loss: t and dt/dx (None: 0) from scores (C, M) and labels, whether these are of attributes, and t's own option."""
+    """A loss: t and dt/dx (None: 0) from scores (C, M) and labels, whether these are of attributes, and t's own option.
+
+    both: t and dt/dx at once, where that spares work.
+    """
 
     value: Callable[..., Array]
     slope: Callable[[Array, Array], Array] | None
     of_attributes: bool = False
     option: str | None = None
+    both: Callable[[Array, Array], tuple[Array, Array]] | None = None
 
 
 LOSSES = {
-    "softmaxlog": Formula(class_losses.softmaxlog, class_losses.softmaxlog_slope),
+    "softmaxlog": Formula(class_losses.softmaxlog, class_losses.softmaxlog_slope, both=class_losses.softmaxlog_both),
     "log": Formula(class_losses.log, class_losses.log_slope),
     "mhinge": Formula(class_losses.mhinge, class_losses.mhinge_slope),
     "mshinge": Formula(class_losses.mshinge, class_losses.mshinge_slope),
@@ -62,13 +66,32 @@ def forward(
 
     Raises ValueError for an unknown loss, for labels or weights that do not fit, and where top_k is not of 1..C.
     """
-    xp, rule = array.module_of(x, c), formula(loss)
-    scores, c, weights = labels.prepare(x, c, rule.of_attributes, instance_weights)
+    rule = formula(loss)
     given = {"threshold": threshold, "top_k": top_k}
-    t = rule.value(scores, c, **({rule.option: given[rule.option]} if rule.option else {}))
-    t = xp.where(weights == 0, weights, t)  # an infinite t of an ignored pixel must not turn into 0 * inf = NaN
-    divisor = array.four_d(x).shape[3] if normalise else 1
-    return xp.asarray((weights * t).sum(dtype=np.float64) / divisor, x.dtype)
+    option = {rule.option: given[rule.option]} if rule.option else {}
+
+    def value(part: labels.Part) -> Array:
+        scores, c, weights = labels.prepare(part, rule.of_attributes)
+        return _weighted(weights, rule.value(scores, c, **option))
+
+    return _total(threads.run(value, _parts(x, c, rule, instance_weights)), x, normalise)
+
+
+def forward_derived(
+    x: Array, c: Array, *, loss: str = "softmaxlog", instance_weights: Array | None = None, normalise: bool = False
+) -> tuple[Array, Array]:
+    """y, and backward's dx for a dy of 1, of a loss whose formula gives both. Raises ValueError as forward does."""
+    rule, dx = formula(loss), _empty_like(x)
+    scale = 1 / array.four_d(x).shape[3] if normalise else 1
+
+    def value(part: labels.Part) -> Array:
+        scores, c, weights = labels.prepare(part, rule.of_attributes)
+        t, slope = rule.both(scores, c)  # type: ignore[misc]  # which the caller has seen
+        slope *= weights if scale == 1 else weights * scale
+        _put(slope, dx, part)
+        return _weighted(weights, t)
+
+    return _total(threads.run(value, _parts(x, c, rule, instance_weights)), x, normalise), dx
 
 
 def backward(
@@ -87,15 +110,51 @@ def backward(
     Raises ValueError as forward does, but for top_k, and where dy is not one number.
     """
     xp, rule = array.module_of(x, c), formula(loss)
-    scores, c, weights = labels.prepare(x, c, rule.of_attributes, instance_weights)
-    dy = array.derivative("loss", xp.asarray(dy, x.dtype), (1, 1, 1, 1)).reshape(())
-    h, w, k, n = array.four_d(x).shape
-    divisor = n if normalise else 1
-    slope = rule.slope(scores, c) if rule.slope else xp.zeros_like(scores)
-    slope *= weights * (dy / divisor)
-    dx = array.empty(xp, (h, w, k, n), x.dtype)
-    dx.transpose(2, 3, 0, 1)[...] = slope.reshape(k, n, h, w)
+    cut, dx = _parts(x, c, rule, instance_weights), _empty_like(x)
+    scale = array.derivative("loss", xp.asarray(dy, x.dtype), (1, 1, 1, 1)).reshape(())
+    if normalise:
+        scale = scale / array.four_d(x).shape[3]
+
+    def derive(part: labels.Part) -> None:
+        scores, c, weights = labels.prepare(part, rule.of_attributes)
+        slope = rule.slope(scores, c) if rule.slope else xp.zeros_like(scores)
+        slope *= weights * scale
+        _put(slope, dx, part)
+
+    threads.run(derive, cut)
     return dx
+
+
+def _parts(x: Array, c: Array, rule: Formula, instance_weights: Array | None) -> list[tuple[labels.Part]]:
+    return [(part,) for part in labels.parts(x, c, rule.of_attributes, instance_weights)]
+
+
+def _weighted(weights: Array, t: Array) -> Array:
+    """The sum of w * t."""
+    t = array.module_of(t).where(
+        weights == 0, weights, t
+    )  # an infinite t of an ignored pixel must not turn into 0 * inf = NaN
+    return (weights * t).sum(dtype=np.float64)
+
+
+def _total(sums: list[Array], x: Array, normalise: bool) -> Array:
+    """y from the parts' sums."""
+    total = sum(sums[1:], sums[0]) / (array.four_d(x).shape[3] if normalise else 1)
+    return array.module_of(x).asarray(total, x.dtype)
+
+
+def _empty_like(x: Array) -> Array:
+    """An uninitialised array of x's size, in the memory order N, H, W, C."""
+    return array.empty(array.module_of(x), array.four_d(x).shape, x.dtype)
+
+
+def _put(slope: Array, dx: Array, part: labels.Part) -> None:
+    """Put what the part's scores (C, M) have as slope to its place in dx."""
+    goal = dx[part.rows, :, :, part.images].transpose(2, 3, 0, 1)
+    for row, own in zip(
+        slope, goal, strict=True
+    ):  # class by class, since NumPy would take pixels of few numbers, one by one
+        own[...] = row.reshape(own.shape)
 
 
 def formula(name: str) -> Formula:
@@ -180,14 +239,15 @@ class Loss(block.Layer):
         self.reset()
 
     def reset(self) -> None:
-        """Forget the average."""
+        """Forget the average, and what was kept for backward."""
+        self._kept: tuple[Array, Array, Array] | None = None  # x, c, and their dx for a dy of 1
         self.average: Array | float = 0.0  # stays on the device: reading it at every step would make the GPU wait
         self.num_averaged: Array | int = 0
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from the scores and labels."""
         x, c = inputs
-        y = forward(x, c, **self._options(x, c))
+        y = self._value(x, c)
         if not self.ignore_average:
             h, w, _, n = array.four_d(x).shape
             self._average(y * n if self.normalise else y, n if self.averages_over_images else h * w * n)
@@ -197,8 +257,12 @@ class Loss(block.Layer):
         self, inputs: list[Array], params: list[Array], der_outputs: list[Array]
     ) -> tuple[list[Array | None], list[Array | None]]:
         """dx; labels have none."""
-        x, c = inputs
-        return [backward(x, c, der_outputs[0], **self._options(x, c)), None], []
+        (x, c), (dy,), kept, self._kept = inputs, der_outputs, self._kept, None
+        if kept is None or kept[0] is not x or kept[1] is not c:
+            return [backward(x, c, dy, **self._options(x, c)), None], []
+        dx, scale = kept[2], array.derivative("loss", array.module_of(x, c).asarray(dy, x.dtype), (1, 1, 1, 1))
+        threads.run(lambda dx: array.module_of(dx).multiply(dx, scale.reshape(()), out=dx), parts.elements(dx))
+        return [dx, None], []
 
     def check(self, inputs: list[Array]) -> None:
         """Raises ValueError where a label is out of range, which forward, on the GPU, only turns into NaN."""
@@ -216,6 +280,17 @@ class Loss(block.Layer):
     def _options(self, x: Array, c: Array) -> dict[str, Any]:
         """The options of the function, which a subclass may let depend on the scores and labels."""
         return {"loss": self.loss, "normalise": self.normalise, **options(self.opts)}
+
+    def _value(self, x: Array, c: Array) -> Array:
+        """y; where backward will follow, dx too, if that costs little more."""
+        options = self._options(x, c)
+        self._kept = None
+        if not self.derivatives_follow or formula(options["loss"]).both is None:
+            return forward(x, c, **options)
+        options = {name: options[name] for name in options.keys() & {"loss", "instance_weights", "normalise"}}
+        y, dx = forward_derived(x, c, **options)
+        self._kept = x, c, dx
+        return y
 
     def _average(self, total: Array, count: Array | int) -> None:
         """average and num_averaged after `count` more, whose values sum to `total`."""

@@ -17,14 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from . import array, labels, loss
+from . import array, labels, loss, threads
 from .array import Array
 
 
 def instance_weights(c: Array, dtype: Any = np.float32) -> Array:
     """v (1, 1, 1, N) from the labels c."""
-    labelled = (array.four_d(c) > 0).sum(axis=(0, 1, 2), keepdims=True)
-    return (1 / (labelled + 1.0)).astype(dtype)
+    images = array.base(array.four_d(c))
+    labelled = (images.reshape(len(images), -1) > 0).sum(axis=1)
+    return (1 / (labelled + 1.0)).astype(dtype).reshape(1, 1, 1, -1)
 
 
 def confusion(x: Array, c: Array, classes: int) -> Array:
@@ -42,13 +43,20 @@ def confusion(x: Array, c: Array, classes: int) -> Array:
         )
     if k > classes:
         raise ValueError(f"SegmentationAccuracy: scores have {k} channels; at most n_classes = {classes} are right")
-    if xp is np:
-        labels.check(c, classes)
-    c = xp.where((c >= 0) & (c <= classes), c, 0)  # no others may be counted, which nobody looks for on the GPU
-    truth = c.transpose(2, 3, 0, 1).reshape(-1).astype(np.int64)
-    found = x.transpose(2, 3, 0, 1).argmax(axis=0).reshape(-1)
-    counts = array.counts(truth * classes + found, (classes + 1) * classes)
-    return counts[classes:].reshape(classes, classes)  # the first row: ignored pixels
+
+    def count(part: labels.Part) -> Array:
+        c, x = part.c, part.x
+        if xp is np:
+            labels.check(c, classes, first=(part.rows.start, part.images.start))
+        c = xp.where(
+            (c >= 0) & (c <= classes), c, 0
+        )  # bincount must not meet others, which nobody looks for on the GPU
+        truth = c.transpose(2, 3, 0, 1).reshape(-1).astype(np.int64)
+        found = xp.ascontiguousarray(x.transpose(2, 3, 0, 1)).argmax(axis=0).reshape(-1)
+        return xp.bincount(truth * classes + found, minlength=(classes + 1) * classes)
+
+    counts = sum(threads.run(count, [(part,) for part in labels.parts(x, c, False, None)]))
+    return counts[classes : (classes + 1) * classes].reshape(classes, classes)  # the first row: ignored pixels
 
 
 def scores(matrix: Array) -> Array:
@@ -74,7 +82,7 @@ class SegmentationLoss(loss.Loss):
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from the scores and labels."""
         x, c = inputs
-        y = loss.forward(x, c, **self._options(x, c))
+        y = self._value(x, c)
         self._average(y, array.four_d(x).shape[3])
         return [y]
 

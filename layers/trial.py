@@ -34,6 +34,7 @@ class Trial:
     ) -> None:
         self.layer, self._count = layer, len(inputs)
         self.arrays = {f"input {i}": x for i, x in enumerate(inputs)} | {f"param {i}": p for i, p in enumerate(params)}
+        layer.derivatives_follow = True  # as in a step of training
         with _untouched("forward", self.arrays):
             outputs = layer.forward(list(inputs), list(params))
         self._check_outputs(outputs)
@@ -44,6 +45,7 @@ class Trial:
         started = {f"der_output {i}": r for i, r in enumerate(self.projection)}
         with _untouched("backward", self.arrays | made | started):
             found = layer.backward(list(seen), list(params), list(self.projection))
+        layer.derivatives_follow = False
         self.ders = dict(zip(self.arrays, _derivatives(found, len(inputs), len(params)), strict=True))
 
     def differentiable(self) -> list[str]:

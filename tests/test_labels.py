@@ -8,8 +8,16 @@ from dagnet.layers import labels, loss
 SHAPE = (3, 4, 5, 2)
 
 
+def prepared(x, c, of_attributes, weights):
+    """What prepare makes of one part that is everything."""
+    (part,) = labels.parts(x, c, of_attributes, weights)
+    return labels.prepare(part, of_attributes)
+
+
+@pytest.mark.parametrize("part", [labels.PART_BYTES, 1])
 @pytest.mark.parametrize("value", [6, -1, 1.5, 255, np.nan])
-def test_a_class_out_of_range_is_named_with_its_place(rng, value):
+def test_a_class_out_of_range_is_named_with_its_place(rng, monkeypatch, value, part):
+    monkeypatch.setattr(labels, "PART_BYTES", part)
     c = rng.integers(0, 6, (3, 4, 1, 2)).astype(float)
     c[2, 1, 0, 1] = value
     message = rf"a label is {value:g}, at image 1, row 2, column 1 .*1\.\.5 are right for 5 classes"
@@ -41,7 +49,7 @@ def test_on_the_gpu_a_label_out_of_range_gives_nan(name, size):
 def test_pixels_come_image_by_image_and_classes_from_zero(xp):
     x = xp.arange(24.0).reshape(2, 2, 3, 2)
     c = xp.asarray([[[[1, 0]], [[2, 3]]], [[[3, 1]], [[0, 2]]]])
-    scores, classes, weights = labels.prepare(x, c, False, None)
+    scores, classes, weights = prepared(x, c, False, None)
     assert classes.tolist() == [0, 1, 2, 0, 0, 2, 0, 1]
     assert weights.tolist() == [1, 1, 1, 0, 0, 1, 1, 1]
     assert (scores[1] == x[:, :, 1].transpose(2, 0, 1).ravel()).all()
@@ -49,7 +57,7 @@ def test_pixels_come_image_by_image_and_classes_from_zero(xp):
 
 def test_attributes_come_channel_by_channel_in_the_scores_type(xp, rng):
     x, c = xp.ones(SHAPE, np.float32), xp.asarray(rng.integers(-1, 2, SHAPE), np.int8)
-    _, attributes, weights = labels.prepare(x, c, True, xp.full((3, 4), 2.0))
+    _, attributes, weights = prepared(x, c, True, xp.full((3, 4), 2.0))
     assert attributes.dtype == weights.dtype == np.float32
     assert (attributes == c.transpose(2, 3, 0, 1).reshape(5, -1)).all()
     assert (weights == 2 * abs(attributes)).all()
@@ -71,3 +79,14 @@ def test_labels_and_weights_of_another_size_are_refused():
         loss.forward(x, np.ones((3, 4, 1, 2)), instance_weights=np.ones((3, 4, 2)))
     with pytest.raises(ValueError, match=r"loss: instance_weights has shape \(5,\); \(3, 4, 5, 2\), each of the sizes"):
         loss.forward(x, np.ones(SHAPE), loss="hinge", instance_weights=np.ones(5))
+
+
+@pytest.mark.parametrize("part", [1, 3 * 4 * 5 * 8, 10**6])
+@pytest.mark.parametrize("c", [np.ones(2), np.ones((3, 4, 1, 2))])
+def test_parts_hold_each_pixel_once_with_its_label_and_weight(rng, monkeypatch, part, c):
+    monkeypatch.setattr(labels, "PART_BYTES", part)
+    met, v = np.zeros((3, 4, 1, 2)), rng.random((1, 4, 1, 2))
+    for x, c_part, weights, rows, images in labels.parts(np.ones(SHAPE), c, False, v):
+        assert x.shape[:2] == c_part.shape[:2] == weights.shape[:2]
+        met[rows, :, :, images] += weights
+    assert (met == v).all()

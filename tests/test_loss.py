@@ -28,6 +28,12 @@ def attributes(xp, rng, dtype=np.float64, shape=SHAPE):
     return xp.asarray(rng.integers(-1, 2, shape), dtype)
 
 
+@pytest.fixture(params=["one part", "many parts"])
+def parts(request, monkeypatch):
+    if request.param == "many parts":
+        monkeypatch.setattr("dagnet.layers.labels.PART_BYTES", 2 * 4 * 5 * 8)  # two rows of an image
+
+
 def data(xp, rng, name, dtype=np.float64):
     """x, c and weights for the loss of that name; binarylog wants probabilities."""
     x = scores(xp, rng, dtype, highest=0.9 if name == "binarylog" else 2)
@@ -38,7 +44,7 @@ def data(xp, rng, name, dtype=np.float64):
 @pytest.mark.parametrize("normalise", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", SLOPED)
-def test_backward_is_the_slope_of_forward(xp, rng, name, weighted, normalise):
+def test_backward_is_the_slope_of_forward(xp, rng, parts, name, weighted, normalise):
     x, c, v = data(xp, rng, name)
     block = loss.Loss(name, opts=["instanceWeights", v] if weighted else [], normalise=normalise)
     gradcheck.check(block, [x, c], [], rng)
@@ -51,7 +57,7 @@ def test_backward_is_the_slope_of_forward_with_one_label_an_image(xp, rng, name)
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", list(loss.LOSSES))
-def test_forward_and_backward_are_the_sums_of_the_docstring(xp, rng, name, weighted):
+def test_forward_and_backward_are_the_sums_of_the_docstring(xp, rng, parts, name, weighted):
     x, c, v = data(xp, rng, name)
     v = v if weighted else None
     plain_x, plain_c, plain_v = (a if a is None else array.to_numpy(a) for a in (x, c, v))
@@ -219,3 +225,33 @@ def test_without_dy_the_derivative_is_that_of_the_loss_itself(xp, rng):
     x, c = scores(xp, rng), labels(xp, rng)
     assert (loss.backward(x, c) == loss.backward(x, c, 1.0)).all()
     assert (loss.softmaxloss_backward(x, c) == loss.backward(x, c)).all()
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+@pytest.mark.parametrize("name", ["softmaxlog", "hinge"])
+def test_a_block_derives_from_what_it_kept_as_from_the_inputs_alone(xp, rng, name, normalise):
+    block, (x, c, v) = loss.Loss(name, opts=["threshold", 0.0], normalise=normalise), data(xp, rng, name)
+    block.opts += ["instanceWeights", v]
+    y = {}
+    for follow in (True, False):
+        block.derivatives_follow = follow
+        (y[follow],) = block.forward([x, c], [])
+        assert (block._kept is not None) is (follow and name == "softmaxlog")
+        for dy in (1.5, xp.full((1, 1, 1, 1), 1.5)):
+            (dx, none), _ = block.backward([x, c], [], [dy])
+            right = loss.backward(x, c, 1.5, loss=name, instance_weights=v, normalise=normalise)
+            assert none is None and oracles.error(dx, array.to_numpy(right)) < 1e-15
+        assert block._kept is None
+    assert oracles.error(y[True], array.to_numpy(y[False])) < 1e-15
+
+
+def test_what_was_kept_for_other_inputs_is_not_used(xp, rng):
+    block, (x, c, _), (other, labels, _) = loss.Loss(), data(xp, rng, "log"), data(xp, rng, "log")
+    block.derivatives_follow = True
+    for inputs in ([other, c], [x, labels]):
+        block.forward(inputs, [])
+        (dx, _), _ = block.backward([x, c], [], [1.0])
+        assert (dx == loss.backward(x, c)).all()
+    block.forward([x, c], [])
+    block.reset()
+    assert block._kept is None
