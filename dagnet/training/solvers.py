@@ -19,13 +19,13 @@ Source    MatConvNet's examples/cnn_train_dag.m and examples/+solver of 1.0-beta
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from dagnet.layers import array
+from dagnet.layers import array, kernels
 from dagnet.layers.array import Array
 
 Kept = Any  # an array of w's shape, or a dict of such arrays and numbers, as MatConvNet holds it
@@ -50,6 +50,16 @@ class Parameter(Protocol):
     weight_decay: float
     train_method: str
     fanout: int
+
+
+class Change(NamedTuple):
+    """What a step is to change: w by its derivative d, with what is kept of it; decay = wd p_wd, rate = lr p_lr."""
+
+    w: Array
+    d: Array
+    kept: Kept
+    decay: float
+    rate: float
 
 
 class Solver:
@@ -82,6 +92,10 @@ class Solver:
         if not self.arrays:
             return zeros(w)
         return {name: zeros(w) for name in self.arrays} | dict.fromkeys(self.numbers, 0.0)
+
+    def steps(self, changes: Sequence["Change"], scale: float) -> list[Kept]:
+        """step for each of the changes."""
+        return [self.step(c.w, c.d, c.kept, scale=scale, decay=c.decay, rate=c.rate) for c in changes]
 
     def step(self, w: Array, d: Array, kept: Kept, *, scale: float, decay: float, rate: float) -> Kept:
         """Changes w and what is kept of it (None: it starts at 0) in place, and returns the latter.
@@ -127,6 +141,23 @@ class SGD(Solver):
     def method(self) -> Method:
         """ "sgd", or "nesterov"."""
         return "nesterov" if self.nesterov else "sgd"
+
+    def steps(self, changes: Sequence[Change], scale: float) -> list[Kept]:
+        """As in Solver; where there are fast twins, in one go."""
+        if not changes or not (fast := kernels.serving("sgd", *(a for c in changes for a in (c.w, c.d)))):
+            return super().steps(changes, scale)
+        kept = [self.start(c.w) if c.kept is None else c.kept for c in changes]
+        fast.step(
+            [c.w for c in changes],
+            kept,
+            [array.module_of(c.d).ascontiguousarray(c.d) for c in changes],
+            decays=[c.decay for c in changes],
+            rates=[c.rate for c in changes],
+            scale=scale,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+        )
+        return kept
 
     def _move(self, xp: Any, w: Array, g: Array, *held: Array, rate: float, scratch: Array) -> None:
         (m,) = held
@@ -310,6 +341,7 @@ def update(
     A parameter without a derivative (no loss depends on it) stays as it is; skip_idle: also one whose rate and decay are 0,
     of which nothing is kept then. Raises ValueError for an unknown train_method.
     """
+    names, changes = [], []
     for param in params:
         if param.der is None:
             continue
@@ -319,12 +351,13 @@ def update(
         elif param.train_method == "gradient":
             rate, decay = learning_rate * param.learning_rate, weight_decay * param.weight_decay
             if rate > 0 or decay > 0 or not skip_idle:
-                kept = state.get(param.name)
-                state[param.name] = solver.step(param.value, param.der, kept, scale=1 / divisor, decay=decay, rate=rate)
+                names.append(param.name)
+                changes.append(Change(param.value, param.der, state.get(param.name), decay, rate))
         else:
             raise ValueError(
                 f"parameter '{param.name}': its train_method is {param.train_method!r}; 'gradient' or 'average' is right"
             )
+    state.update(zip(names, solver.steps(changes, 1 / divisor), strict=True))
 
 
 def to_cpu(kept: Kept) -> Kept:

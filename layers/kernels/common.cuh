@@ -46,3 +46,15 @@ template <int N> __device__ Pack<N> sum_over_rows(Pack<N> values, T* kept) {
     return all[own];
 }
 #define ROOM __shared__ __align__(16) T kept[256 * WIDE]  // for launch.BLOCK threads
+
+// Lists that a kernel takes by value: launch.py makes them of Python's lists. 4 KB is the most that a kernel may take.
+#define LIST 64
+struct Arrays {
+    T* at[LIST];
+};
+struct Counts {
+    long long of[LIST];
+};
+struct Numbers {
+    T of[LIST];
+};

@@ -96,7 +96,7 @@ class Function:
         """Runs it in all orders. Raises KernelError where it goes wrong."""
         grid, block = (*grid, 1, 1)[:3], (*block, 1, 1)[:3]
         self._check_limits(grid, block, shared_mem)
-        arrays = {id(x): x for x in args if isinstance(x, np.ndarray)}
+        arrays = {id(x): x for _, x in self._arrays(args)}
         if any(np.may_share_memory(a, b) for a, b in itertools.combinations(arrays.values(), 2)):
             raise KernelError(
                 f"{self.name}: two of its arrays overlap; the emulator knows only one and the same, or apart"
@@ -111,11 +111,7 @@ class Function:
                     each.release()
 
     def _run(self, grid: tuple, block: tuple, args: tuple, guarded: dict[int, Guarded], shared: Guarded) -> None:
-        written = {
-            parameter.name: guarded[id(value)]
-            for parameter, value in zip(self.parameters, args, strict=True)
-            if parameter.is_array and not parameter.is_const and value is not None
-        }
+        written = {p.name + i: guarded[id(x)] for (p, i), x in self._arrays(args) if not p.is_const}
         first: dict[str, bytes] = {}
         for order in ORDERS:
             self._once(grid, block, args, guarded, shared, order)
@@ -129,13 +125,17 @@ class Function:
         for each in written.values():
             each.keep()
 
+    def _arrays(self, args: tuple) -> Iterator[tuple[tuple[source.Parameter, str], np.ndarray]]:
+        """Each array that the kernel gets, with its parameter and, in a list, its place."""
+        for parameter, value in zip(self.parameters, args, strict=True):
+            if parameter.type == "Arrays":
+                yield from (((parameter, f"[{i}]"), x) for i, x in enumerate(value))
+            elif parameter.is_array and value is not None:
+                yield (parameter, ""), value
+
     def _once(self, grid: tuple, block: tuple, args: tuple, guarded: dict, shared: Guarded, order: int) -> None:
-        pointers = [ctypes.c_void_p(guarded[id(a)].address) if isinstance(a, np.ndarray) else a for a in args]
-        values = [ctypes.c_void_p(None) if p is None else p for p in pointers]
-        held = [v if isinstance(v, ctypes.c_void_p) else np.array(v) for v in values]
-        places = (ctypes.c_void_p * len(held))(
-            *(ctypes.addressof(v) if isinstance(v, ctypes.c_void_p) else v.ctypes.data for v in held)
-        )
+        held = [self._value(parameter, value, guarded) for parameter, value in zip(self.parameters, args, strict=True)]
+        places = (ctypes.c_void_p * len(held))(*(v.ctypes.data for v in held))
         fault = ctypes.c_void_p()
         outcome = NEEDS_FIBRES
         for fibres in (self._fibres, True):
@@ -154,7 +154,7 @@ class Function:
             if outcome != NEEDS_FIBRES:
                 break
             self._fibres = True
-        near = {p.name: guarded[id(a)] for p, a in zip(self.parameters, args, strict=True) if isinstance(a, np.ndarray)}
+        near = {p.name + i: guarded[id(x)] for (p, i), x in self._arrays(args)}
         near["its dynamic shared memory"] = shared
         if outcome == OUTSIDE:
             names = [name for name, each in near.items() if fault.value and each.holds(fault.value)]
@@ -163,6 +163,14 @@ class Function:
             raise KernelError(f"{self.name}: {FAULTS[outcome]}")
         if touched := [name for name, each in near.items() if each.touched()]:
             raise KernelError(f"{self.name}: it writes outside {touched[0]}")
+
+    def _value(self, parameter: source.Parameter, value: Any, guarded: dict[int, Guarded]) -> np.ndarray:
+        """What the kernel gets for an argument."""
+        if parameter.type == "Arrays":
+            return np.array([guarded[id(x)].address for x in value] + [0] * (source.LIST - len(value)), np.uint64)
+        if parameter.is_array:
+            return np.array(0 if value is None else guarded[id(value)].address, np.uint64)
+        return np.array(value)
 
     def _check_limits(self, grid: tuple, block: tuple, shared_mem: int) -> None:
         """What every GPU from compute capability 7.0 on refuses."""
@@ -242,6 +250,7 @@ def using(folder: Path) -> Iterator[None]:
         patch.setattr(launch, "cublas", lambda: (blas, 0))
         patch.setattr(launch, "capability", lambda: 90)
         patch.setattr(launch, "address", lambda x: x.ctypes.data)
+        patch.setattr(launch, "addresses", lambda arrays: arrays)
         patch.setattr(kernels, "_twins", lambda device, op: twins("gpu", op))
         patch.setattr(kernels, "has_numba", lambda: True)
         patch.setattr(np, "empty", _poisoned)

@@ -10,14 +10,13 @@ CuPy keeps what it compiled on disk; a process that finds it there waits a few m
 import functools
 import operator
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ... import settings
 from ...array import Array
-from . import source
+from . import recording, source
 
 BLOCK = (256,)
 STATIC_SHARED = 48 << 10  # bytes of shared memory that a block has without asking
@@ -49,8 +48,14 @@ class Kernel:
 
     def _prepared(self, parameter: source.Parameter, value: Any) -> Any:
         dtype = parameter.dtype(self.dtype)
-        if not parameter.is_array:
-            return dtype.type(operator.index(value) if dtype.kind in "iu" else value)
+        if parameter.type == "Arrays":
+            return addresses([self._array(parameter, x) for x in value])
+        if parameter.is_list:
+            return _by_value([_number(dtype, v) for v in value], dtype)
+        return self._array(parameter, value) if parameter.is_array else _number(dtype, value)
+
+    def _array(self, parameter: source.Parameter, value: Array | None) -> Array | None:
+        dtype = parameter.dtype(self.dtype)
         if value is not None and not (value.dtype == dtype and value.flags.c_contiguous):
             raise ValueError(
                 f"{self.name}: {parameter.name} is {value.dtype} with strides {value.strides} and shape {value.shape}; "
@@ -78,6 +83,24 @@ def capability() -> int:
     import cupy
 
     return int(cupy.cuda.Device().compute_capability)
+
+
+def addresses(arrays: Sequence[Array]) -> np.ndarray:
+    """common.cuh's Arrays."""
+    return _by_value([address(x) for x in arrays], np.dtype(np.uint64))
+
+
+def _by_value(values: Sequence[Any], dtype: np.dtype) -> np.ndarray:
+    """A list of common.cuh: to CuPy an array of one element, which it hands over as it is."""
+    if len(values) > source.LIST:
+        raise ValueError(f"launch: a list has {len(values)} elements; at most {source.LIST} are right")
+    padded = np.zeros(source.LIST, dtype)
+    padded[: len(values)] = values
+    return padded.view(f"V{padded.nbytes}")
+
+
+def _number(dtype: np.dtype, value: Any) -> np.generic:
+    return dtype.type(operator.index(value) if dtype.kind in "iu" else value)
 
 
 def blocks(count: int, threads: int = BLOCK[0], most: int = (1 << 31) - 1) -> tuple[int]:
@@ -133,7 +156,7 @@ def gemm_batched(a: Array, b: Array, out: Array, beta: float = 0.0) -> Array:
         )
     if out.size == 0:
         return out
-    (turned, out_step) = _order(out)
+    turned, out_step = _order(out)
     if turned:  # cuBLAS writes columns; out seen from the other side has them
         gemm_batched(b.transpose(0, 2, 1), a.transpose(0, 2, 1), out.transpose(0, 2, 1), beta)
         return out
@@ -145,35 +168,32 @@ def gemm_batched(a: Array, b: Array, out: Array, beta: float = 0.0) -> Array:
         number, compute = CUDA_R_32F, blas.CUBLAS_COMPUTE_32F_FAST_TF32 if tf32 else blas.CUBLAS_COMPUTE_32F
     factors = np.array([1, beta], out.dtype)  # read while the call lasts: CuPy's handles are in the host's pointer mode
     one = factors.ctypes.data
+
+    def operand(x: Array, step: int) -> list[int]:
+        return [address(x), number, step, *([x.strides[0] // x.itemsize] if count > 1 else [])]
+
     # cuBLAS counts by columns, where our rows are columns: it computes out^T = b^T a^T
-    operands = []
-    for x in (b, a):
-        x_turned, step = _order(x)
-        operands.append(
-            (blas.CUBLAS_OP_T if x_turned else blas.CUBLAS_OP_N, address(x), step, x.strides[0] // x.itemsize)
-        )
-    (op_b, at_b, step_b, next_b), (op_a, at_a, step_a, next_a) = operands
-    at_beta, at_out = one + factors.itemsize, address(out)
-    default = blas.CUBLAS_GEMM_DEFAULT
-    if count == 1:
-        from_b, from_a, to = (at_b, number, step_b), (at_a, number, step_a), (at_out, number, out_step)
-        blas.gemmEx(handle, op_b, op_a, n, m, k, one, *from_b, *from_a, at_beta, *to, compute, default)
-        return out
-    from_b, from_a = (at_b, number, step_b, next_b), (at_a, number, step_a, next_a)
-    to = (at_out, number, out_step, out.strides[0] // out.itemsize)
-    blas.gemmStridedBatchedEx(handle, op_b, op_a, n, m, k, one, *from_b, *from_a, at_beta, *to, count, compute, default)
+    (b_turned, b_step), (a_turned, a_step) = _order(b), _order(a)
+    turns = [blas.CUBLAS_OP_T if turned else blas.CUBLAS_OP_N for turned in (b_turned, a_turned)]
+    factor_and_operands = (one, *operand(b, b_step), *operand(a, a_step), one + out.itemsize, *operand(out, out_step))
+    sizes, way = (n, m, k), (compute, blas.CUBLAS_GEMM_DEFAULT)
+    if count > 1:
+        blas.gemmStridedBatchedEx(handle, *turns, *sizes, *factor_and_operands, count, *way)
+    else:
+        blas.gemmEx(handle, *turns, *sizes, *factor_and_operands, *way)
     return out
 
 
 CUDA_R_32F, CUDA_R_64F = 0, 1  # of cudaDataType
 
 
-def cublas() -> tuple[ModuleType, int]:
-    """CuPy's cuBLAS and its handle for the current device; each call of it sets the handle to the current stream."""
-    from cupy.cuda import device
+def cublas() -> tuple[Any, int]:
+    """cuBLAS as CuPy calls it, and CuPy's handle for the current device; each call works on the current stream."""
+    from cupy.cuda import device, get_current_stream
     from cupy_backends.cuda.libs import cublas
 
-    return cublas, device.get_cublas_handle()
+    handle, stream = device.get_cublas_handle(), get_current_stream()
+    return (recording.Cublas(cublas, stream.ptr) if stream.is_capturing() else cublas), handle
 
 
 def _order(x: Array) -> tuple[bool, int]:

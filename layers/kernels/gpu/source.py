@@ -5,8 +5,8 @@ A kernel is written once for float and double, as
     extern "C" __global__ void __launch_bounds__(256)
     relu_forward(const T* __restrict__ x, T* __restrict__ y, long long count, T leak)
 
-T is the numbers' type. Parameters are pointers to T, int, long long, unsigned char or unsigned long long, or one number of
-T, int, long long, unsigned, float or double. Every source begins with common.cuh.
+T is the numbers' type. A parameter is a pointer, one number, or a list by value (of arrays of T, of long long, of T) that
+common.cuh declares. Every source begins with common.cuh.
 """
 
 import functools
@@ -27,21 +27,30 @@ TYPES = {  # T aside
     "float": np.float32,
     "double": np.float64,
 }
+LISTS = ("Arrays", "Counts", "Numbers")
+LIST = 64  # how long such a list may be, as in common.cuh
 _KERNEL = re.compile(r'extern "C" __global__ void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)')
 _PARAMETER = re.compile(r"(const )?\s*(\w[\w ]*?)\s*(\*)?\s*(?:__restrict__)?\s*\b(\w+)$")
 
 
 class Parameter(NamedTuple):
-    """A parameter of a kernel: its name, its type, whether it is an array, and whether the kernel only reads that."""
+    """A parameter of a kernel: its name, its type, whether it is a pointer, and whether the kernel only reads it."""
 
     name: str
     type: str
     is_array: bool
     is_const: bool
 
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list by value."""
+        return self.type in LISTS
+
     def dtype(self, numbers: np.dtype) -> np.dtype:
-        """NumPy's dtype for it where T stands for `numbers`."""
-        return numbers if self.type == "T" else np.dtype(TYPES[self.type])
+        """NumPy's dtype for it, or for what it holds, where T stands for `numbers`."""
+        if self.type == "Counts":
+            return np.dtype(np.int64)
+        return numbers if self.type in ("T", "Arrays", "Numbers") else np.dtype(TYPES[self.type])
 
 
 def names() -> list[str]:
@@ -69,10 +78,9 @@ def kernels(file: str) -> dict[str, tuple[Parameter, ...]]:
 def _parameter(file: str, kernel: str, words: str) -> Parameter:
     words = " ".join(words.split())
     match = _PARAMETER.fullmatch(words)
-    if not match or match[2] not in ("T", *TYPES):
-        raise ValueError(
-            f"{file}.cu: {kernel} has a parameter {words!r}; a type of {', '.join(('T', *TYPES))} is right"
-        )
+    known = ("T", *TYPES, *LISTS)
+    if not match or match[2] not in known:
+        raise ValueError(f"{file}.cu: {kernel} has a parameter {words!r}; a type of {', '.join(known)} is right")
     const, type_, star, name = match.groups()
     return Parameter(name, type_, star is not None, const is not None)
 
