@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from dagnet.graph import Param
+from dagnet.layers import parts
 from dagnet.training import solvers
+
+pytestmark = pytest.mark.usefixtures("tier")
 
 MAKERS = {
     "sgd": lambda: solvers.SGD(0.8),
@@ -107,13 +110,8 @@ def test_pieces_make_no_difference(solver, rng, monkeypatch):
     pieces = Param("p", whole.value.copy(), whole.der.copy(), fanout=1)
     solvers.update([whole], solver, {}, divisor=1, learning_rate=0.1, weight_decay=0.1)
 
-    def small_pieces(xp, *arrays):
-        flat = [a.reshape(-1) for a in arrays]
-        for i in range(0, flat[0].size, 99):
-            parts = [a[i : i + 99] for a in flat]
-            yield *parts, *np.empty((2, parts[0].size))
-
-    monkeypatch.setattr(solvers, "_chunks", small_pieces)
+    monkeypatch.setattr(solvers, "PIECE", 99)
+    monkeypatch.setattr(parts, "PART_BYTES", 99 * 8)
     solvers.update([pieces], solver, {}, divisor=1, learning_rate=0.1, weight_decay=0.1)
     assert np.array_equal(whole.value, pieces.value)
 
