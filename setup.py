@@ -15,7 +15,7 @@ HOME = {
     "dagnet.tools": "tools",
 }
 PARTS = ["data", "evaluation", "files", "matconvnet", "mscript", "mscript.builtins", "parity", "summary", "training"]
-PACKAGES = ["dagnet", *(f"dagnet.{part}" for part in PARTS), *HOME, "dagnet.tools.benchmark"]
+PACKAGES = ["dagnet", *(f"dagnet.{part}" for part in PARTS), *HOME, "dagnet.tools.benchmark", "dagnet.tools.gpubench"]
 HERE = Path(__file__).parent
 
 setup(

@@ -58,6 +58,27 @@ def reserve(size: int) -> bool:
     return True
 
 
+def taken() -> int:
+    """Bytes of the current GPU's memory that are in use, by whomever. What CuPy's pool holds to hand out again is in use."""
+    free, total = array.cupy_module().cuda.runtime.memGetInfo()
+    return total - free
+
+
+def described() -> dict[str, Any]:
+    """The current GPU: its name and memory, and the versions of what drives it."""
+    cupy = array.cupy_module()
+    runtime = cupy.cuda.runtime
+    facts = runtime.getDeviceProperties(runtime.getDevice())
+    name = facts["name"]
+    return {
+        "device": name.decode() if isinstance(name, bytes) else str(name),
+        "memory": _gigabytes(facts["totalGlobalMem"]),
+        "cupy": cupy.__version__,
+        "cuda": runtime.runtimeGetVersion(),
+        "driver": runtime.driverGetVersion(),
+    }
+
+
 @dataclass
 class _Slot:
     """Where a batch lies on its way: the same bytes in pinned memory and on the GPU."""

@@ -113,7 +113,13 @@ def module():
     """A fresh fake of the module cupy."""
     Stream.current, Stream.now, Stream.eager, Event.synchronised = Stream(null=True), 0.0, False, 0
     pool = MemoryPool()
-    runtime = types.SimpleNamespace(memGetInfo=lambda: (pool.room - pool.others - pool.total_bytes(), pool.room))
+    runtime = types.SimpleNamespace(
+        memGetInfo=lambda: (pool.room - pool.others - pool.total_bytes(), pool.room),
+        getDevice=lambda: 0,
+        getDeviceProperties=lambda device: {"name": b"Invented GPU", "totalGlobalMem": pool.room},
+        runtimeGetVersion=lambda: 13020,
+        driverGetVersion=lambda: 13020,
+    )
     cuda = types.SimpleNamespace(
         Stream=Stream,
         Event=Event,
@@ -124,6 +130,7 @@ def module():
         runtime=runtime,
     )
     return types.SimpleNamespace(
+        __version__="14.2.0",
         ndarray=ndarray,
         empty=lambda shape, dtype=float, order="C": np.empty(shape, dtype, order).view(ndarray),
         cuda=cuda,

@@ -139,6 +139,21 @@ def test_without_cupy_an_error_stays_what_it_is(monkeypatch):
 
 # -- the real CuPy's names and arguments
 
+
+def test_memory_that_others_hold_is_taken_too(cupy):
+    cupy.pool.others = 300
+    before = device.taken()
+    block = cupy.pool.malloc(500)
+    assert before == 300 and device.taken() - before == cupy.pool.total_bytes() >= 500
+    del block
+
+
+def test_the_gpu_is_described_by_name_memory_and_versions(cupy):
+    told = device.described()
+    assert told["device"] == "Invented GPU" and told["cupy"] == "14.2.0" and told["cuda"] == told["driver"] == 13020
+    assert told["memory"] == f"{cupy.pool.room / 2**30:.2f} GiB"
+
+
 USED = """
     cuda.Stream(null, non_blocking, ptds, priority)
     cuda.Stream.wait_event(event)
@@ -158,6 +173,8 @@ USED = """
     cuda.MemoryPool.total_bytes()
     cuda.runtime.memGetInfo()
     cuda.runtime.getDeviceCount()
+    cuda.runtime.getDevice()
+    cuda.runtime.getDeviceProperties(device)
     cuda.runtime.driverGetVersion()
     cuda.runtime.runtimeGetVersion()
     ndarray.set(arr, stream)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # a verb is imported when it is called, not before
     from . import convert as convert
     from . import demo as demo
     from . import evaluate as evaluate
+    from . import gpubench as gpubench
     from . import gradcheck as gradcheck
     from . import layer_contenders as layer_contenders
     from . import pack as pack

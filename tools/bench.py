@@ -23,6 +23,7 @@ from tqdm import tqdm
 from dagnet.files import atomic
 
 from . import arguments, contenders
+from .gpubench import running
 
 TUNED_BY_HAND = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # these would make OpenBLAS slower or faster than a user's
 
@@ -58,11 +59,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="threads of BLAS and PyTorch (default %(default)s)",
     )
+    parser.add_argument(
+        "--gpu", action="store_true", help="measure the paper's step and its layers on the GPU instead, at full size"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="with --gpu: where gpu.md, gpu.json, roofline.png go"
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=arguments.duration,
+        default=480.0,
+        metavar="T",
+        help="with --gpu: leave out what does not fit into so long (default 8m)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Measure and print the tables."""
+def run(args: argparse.Namespace) -> int:
+    """Measure and print the tables. 1 where a measurement on the GPU failed, else 0."""
+    if args.gpu:
+        if args.out is None:
+            raise ValueError("--gpu: --out FOLDER is missing; a folder for the tables and the plot is right")
+        arguments.check_folder(args.out)
+        return 0 if running.measure(args.out, args.time_limit) else 1
     if args.json:
         arguments.check_file(args.json)
     torch = importlib.metadata.version("torch") if importlib.util.find_spec("torch") else None
@@ -87,6 +106,7 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         with atomic.replacing(args.json) as part:
             part.write_text(json.dumps(results, indent=1) + "\n")
+    return 0
 
 
 def table(result: dict[str, Any]) -> str:
