@@ -21,6 +21,12 @@ def tf32(x):
     return (bits & np.uint32(0xFFFFE000)).view(np.float32).astype(float)
 
 
+@pytest.fixture
+def busy(monkeypatch):
+    """A GPU that little work keeps busy."""
+    monkeypatch.setattr(tensorcore, "LEAST_BLOCKS", 1)
+
+
 @pytest.mark.parametrize(
     ("size", "k", "pad", "rectify"),
     [
@@ -46,6 +52,44 @@ def test_dx_is_the_derivative_of_rounded_numbers(rng, pad):
     assert oracles.error(dx, right) < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("size", "k", "pad", "blocks"),
+    [
+        ((9, 9, 16, 1), 4, [1, 1, 1, 1], 1),  # one sum, long enough for all stages
+        ((7, 5, 16, 2), 84, [1, 1, 1, 1], 8),  # cut in shares, of which the last is shorter
+        ((4, 20, 16, 1), 132, [0, 2, 3, 1], 9),
+    ],
+)
+def test_dw_is_the_derivative_of_rounded_numbers(rng, monkeypatch, size, k, pad, blocks):
+    monkeypatch.setattr(tensorcore, "BLOCKS", blocks)
+    x, w, b = test_conv.operands(rng, size, (3, 3, size[2], k), np.float32)
+    plan = conv.Plan.of(size, w, b, 1, pad, 1)
+    dy = rng.standard_normal(plan.output).astype(np.float32)
+    dw = tensorcore.filter_derivative(plan, array.base(x), array.base(dy))
+    right = plain(conv.backward, tf32(x), w.astype(float), None, tf32(dy), pad=pad)[1]
+    assert oracles.error(dw, right) < 1e-6
+
+
+def test_sums_of_dw_stay_within_the_scratch(monkeypatch):
+    for pixels, channels in ((100_000, (64, 64)), (3456, (512, 512)), (7, (16, 16))):
+        for scratch in (1, 10_000_000, 1 << 28):
+            with settings.using(scratch=scratch):
+                slabs, each = tensorcore._slabs(pixels, *channels)
+            shares = -(-slabs // each)
+            assert each >= 1 and slabs * 16 >= pixels
+            assert shares == 1 or shares * 9 * 4 * np.prod(channels) <= scratch
+
+
+def test_arrays_at_odd_addresses_are_left_to_others(rng, busy):
+    x, w, b = test_conv.operands(rng, (4, 5, 16, 1), (3, 3, 16, 16), np.float32)
+    plan, pixels = conv.Plan.of(x.shape, w, b, 1, 1, 1), array.base(x)
+    shifted = np.empty(x.size + 1, np.float32)[1:].reshape(pixels.shape)
+    with settings.using(precision="tf32"):
+        assert tensorcore.serves(plan, pixels, pixels.copy())
+        assert not tensorcore.serves(plan, shifted)
+        assert not tensorcore.serves(plan, pixels, shifted)
+
+
 def test_filters_at_any_address_are_accepted(rng):
     x, w, b = test_conv.operands(rng, (3, 3, 16, 1), (3, 3, 16, 4), np.float32)
     shifted = np.empty(w.size + 1, np.float32)[1:].reshape(w.shape)
@@ -62,12 +106,6 @@ def test_nan_is_passed_on(rng):
     assert np.isnan(y[0, 0]).sum(axis=1).tolist() == [4, 4, 0, 0, 0]
 
 
-@pytest.fixture
-def busy(monkeypatch):
-    """A GPU that little work keeps busy."""
-    monkeypatch.setattr(tensorcore, "LEAST_BLOCKS", 1)
-
-
 def layer(rng, dtype=np.float32, size=(4, 5, 32, 1), filters=(3, 3, 32, 16), precision="tf32", exact=False, **options):
     """A convolution's forward and dx; its arrays and results."""
     x, w, b = test_conv.operands(rng, size, filters, dtype)
@@ -79,7 +117,7 @@ def layer(rng, dtype=np.float32, size=(4, 5, 32, 1), filters=(3, 3, 32, 16), pre
 
 def test_layers_of_3x3_take_it_in_tf32(rng, busy, launched):  # noqa: F811
     layer(rng)
-    assert launched == {"tensorcore", "conv"}  # conv: dw
+    assert launched == {"tensorcore"}
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
-// 3x3 convolution in TF32 on tensor cores, from compute capability 8.0 on: one matrix product whose left operand, the windows
-// of x, is never laid out in memory; biases and ReLU at its end.
+// 3x3 convolution in TF32 on tensor cores, from compute capability 8.0 on: matrix products one of whose operands, the windows
+// of x, is never laid out in memory.
 //
-// Shapes    x (N, H, W, C)    w (9*C, K), a row for each tap and channel    b (K)    y (N, YH, YW, K)    always float
-//           C is a multiple of SLAB and K of 4; arrays begin at multiples of 16 bytes
-// Blocks    make ROWS pixels times COLUMNS filters of y. They go over the 9*C rows of w in slabs of SLAB, of which STAGES are
-//           in shared memory: while the first is multiplied the next ones are on their way.
-// Warps     make 16*TILES pixels times 32 filters, in products of 16x8 by 8x8 numbers
-// Banks     X_STEP and W_STEP are the rows' lengths in shared memory; with 4 and 8 numbers between them a warp's reads meet all
-//           32 banks
-// Source    PTX ISA, mma.sync.m16n8k8 for .tf32 and cp.async
+// Shapes    x (N, H, W, C)    w (9*C, K), a row for each tap and channel    b (K), or none    y, dy (N, YH, YW, K)
+//           sums (shares, 9*C, K), which added up are dw    always float; C is a multiple of SLAB and K of 4, and arrays
+//           begin at multiples of 16 bytes
+// Blocks    make ROWS x COLUMNS numbers of y, of pixels and filters, or of dw. They go over the sum (the rows of w, or pixels)
+//           in slabs of SLAB, of which STAGES are in shared memory: while one is multiplied the next ones are on their way.
+// Warps     make 16*TILES rows and 32 columns of these, in products of 16x8 by 8x8 numbers
+// Banks     between rows in shared memory there are 4 or 8 numbers more, with which a warp's reads meet all 32 banks
+// Source    layers/conv.py; PTX ISA, mma.sync.m16n8k8 for .tf32 and cp.async
 //
 // Not yet run on a GPU. The emulator has no tensor cores: there plain twins stand for the five functions of the first part.
 
@@ -93,92 +93,167 @@ void multiply(float* d, const unsigned* a, const unsigned* b) {
 
 #endif
 
+// The parts of a block: its warps across and down, the products of 16 rows that a warp makes, and where its own begin.
 template <int COLUMNS>
-__device__ __forceinline__ void correlate_tile(const float* x, const float* w, const float* b, float* y, float* stages,
-                                               int n, int h, int width, int c, int k, int yh, int yw, int top, int left,
-                                               int rectify) {
-    constexpr int ACROSS = COLUMNS / 32, DOWN = WARPS / ACROSS, TILES = ROWS / DOWN / 16;  // warps, and products of 16 rows
-    constexpr int X_STEP = SLAB + 4, W_STEP = COLUMNS + 8, X_SIZE = ROWS * X_STEP, STAGE = X_SIZE + SLAB * W_STEP;
-    constexpr int FOURS = SLAB / 4, LINES = WARP * WARPS / FOURS;  // a slab's row in copies of four; rows copied at a time
-    int thread = threadIdx.x, blocks = (k + COLUMNS - 1) / COLUMNS;
-    int first_pixel = blockIdx.x / blocks * ROWS, first_filter = blockIdx.x % blocks * COLUMNS, pixels = n * yh * yw;
-
-    // What this thread copies of x: four channels at `part` of the windows of some pixels.
-    int part = thread % FOURS * 4, row[ROWS / LINES], column[ROWS / LINES];
-    const float* image[ROWS / LINES];
-    for (int i = 0; i < ROWS / LINES; i++) {
-        int pixel = first_pixel + thread / FOURS + i * LINES;
-        row[i] = pixel < pixels ? pixel / yw % yh - top : -3;  // there no tap lies inside
-        column[i] = pixel % yw - left;
-        image[i] = x + (size_t)(pixel / yw / yh) * h * width * c + part;
-    }
-    auto fetch = [&](int slab) {
-        float* to = stages + slab % STAGES * STAGE;
-        int tap = slab * SLAB / c, channel = slab * SLAB - tap * c, p = tap / 3, q = tap - 3 * p;
-        for (int i = 0; i < ROWS / LINES; i++) {
-            int r = row[i] + p, s = column[i] + q;
-            bool inside = 0 <= r && r < h && 0 <= s && s < width;
-            const float* from = inside ? image[i] + (size_t)(r * width + s) * c + channel : x;
-            copy_four(to + (thread / FOURS + i * LINES) * X_STEP + part, from, inside);
-        }
-        to += X_SIZE;
-        for (int i = thread; i < SLAB * COLUMNS / 4; i += WARP * WARPS) {
-            int line = i / (COLUMNS / 4), filter = i % (COLUMNS / 4) * 4;
-            bool inside = first_filter + filter < k;
-            const float* from = inside ? w + (size_t)(slab * SLAB + line) * k + first_filter + filter : w;
-            copy_four(to + line * W_STEP + filter, from, inside);
-        }
-    };
-
-    int warp = thread / WARP, g = thread % WARP / 4, t = thread % 4;
-    int down = warp / ACROSS * TILES * 16, across = warp % ACROSS * 32;  // where in the block this warp's part lies
+struct Block {
+    static constexpr int ACROSS = COLUMNS / 32, DOWN = WARPS / ACROSS, TILES = ROWS / DOWN / 16, STEP = COLUMNS + 8;
+    int g = threadIdx.x % WARP / 4, t = threadIdx.x % 4;
+    int down = threadIdx.x / WARP / ACROSS * TILES * 16 + g, across = threadIdx.x / WARP % ACROSS * 32;
     float sums[TILES][4][4] = {};
-    int slabs = 9 * c / SLAB;
+
+    // sums += a b of one slab: a[row * DOWN_STEP + place * ALONG_STEP], b[place * STEP + column].
+    template <int DOWN_STEP, int ALONG_STEP>
+    __device__ __forceinline__ void add_slab(const float* a, const float* b) {
+        a += down * DOWN_STEP + t * ALONG_STEP;
+        b += t * STEP + across + g;
+        for (int l = 0; l < SLAB; l += 8) {
+            unsigned left[TILES][4], right[4][2];
+            for (int i = 0; i < TILES; i++)
+                for (int j = 0; j < 4; j++)
+                    left[i][j] = rounded(a[(16 * i + j % 2 * 8) * DOWN_STEP + (l + j / 2 * 4) * ALONG_STEP]);
+            for (int i = 0; i < 4; i++)
+                for (int j = 0; j < 2; j++) right[i][j] = rounded(b[(l + 4 * j) * STEP + 8 * i]);
+            for (int i = 0; i < TILES; i++)
+                for (int j = 0; j < 4; j++) multiply(sums[i][j], left[i], right[j]);
+        }
+    }
+
+    // The sums to `out` (rows, columns), whose part begins at a row and a column, with b added and rectified if asked for.
+    __device__ __forceinline__ void store(float* out, const float* b, int row, int rows, int column, int columns, int rectify) {
+#pragma unroll  // else sums[] would lie in memory
+        for (int i = 0; i < TILES * 2; i++)
+#pragma unroll
+            for (int j = 0; j < 4; j++) {
+                int r = row + down + 8 * i, s = column + across + 8 * j + 2 * t;
+                if (r >= rows || s >= columns) continue;
+                const float* found = sums[i / 2][j] + i % 2 * 2;
+                float one = b ? found[0] + b[s] : found[0], two = b ? found[1] + b[s + 1] : found[1];
+                if (rectify) one = one <= 0 ? 0 : one, two = two <= 0 ? 0 : two;  // NaN is passed on
+                *(float2*)(out + (size_t)r * columns + s) = {one, two};
+            }
+    }
+};
+
+// Copies SLAB rows of a matrix (rows, columns) from one row and column on, zeros where it ends.
+template <int COLUMNS>
+__device__ __forceinline__ void copy_rows(float* to, const float* from, int row, int rows, int column, int columns) {
+    for (int i = threadIdx.x; i < SLAB * COLUMNS / 4; i += WARP * WARPS) {
+        int line = i / (COLUMNS / 4), along = i % (COLUMNS / 4) * 4;
+        bool inside = row + line < rows && column + along < columns;
+        const float* place = inside ? from + (size_t)(row + line) * columns + column + along : from;
+        copy_four(to + line * Block<COLUMNS>::STEP + along, place, inside);
+    }
+}
+
+// fetch(slab, stage) for all slabs, each STAGES - 1 slabs before add(stage).
+template <int STAGE, typename Fetch, typename Add>
+__device__ __forceinline__ void go_over(int slabs, float* stages, Fetch fetch, Add add) {
     for (int slab = 0; slab < STAGES - 1; slab++) {
-        if (slab < slabs) fetch(slab);
+        if (slab < slabs) fetch(slab, stages + slab * STAGE);
         close();
     }
     for (int slab = 0; slab < slabs; slab++) {
         wait();
         __syncthreads();  // all threads' copies are there, and all have done with the stage that is fetched into now
-        if (slab + STAGES - 1 < slabs) fetch(slab + STAGES - 1);
+        int next = slab + STAGES - 1;
+        if (next < slabs) fetch(next, stages + next % STAGES * STAGE);
         close();
-        const float* xs = stages + slab % STAGES * STAGE + (down + g) * X_STEP + t;
-        const float* ws = stages + slab % STAGES * STAGE + X_SIZE + t * W_STEP + across + g;
-        for (int l = 0; l < SLAB; l += 8) {
-            unsigned a[TILES][4], f[4][2];
-            for (int i = 0; i < TILES; i++)
-                for (int j = 0; j < 4; j++) a[i][j] = rounded(xs[(16 * i + j % 2 * 8) * X_STEP + l + j / 2 * 4]);
-            for (int i = 0; i < 4; i++)
-                for (int j = 0; j < 2; j++) f[i][j] = rounded(ws[(l + 4 * j) * W_STEP + 8 * i]);
-            for (int i = 0; i < TILES; i++)
-                for (int j = 0; j < 4; j++) multiply(sums[i][j], a[i], f[j]);
-        }
+        add(stages + slab % STAGES * STAGE);
     }
+}
 
-#pragma unroll  // else sums[] would lie in memory
-    for (int i = 0; i < TILES * 2; i++)
-#pragma unroll
-        for (int j = 0; j < 4; j++) {
-            int pixel = first_pixel + down + 8 * i + g, filter = first_filter + across + 8 * j + 2 * t;
-            if (pixel >= pixels || filter >= k) continue;
-            const float* found = sums[i / 2][j] + i % 2 * 2;
-            float one = found[0] + b[filter], two = found[1] + b[filter + 1];
-            if (rectify) one = one <= 0 ? 0 : one, two = two <= 0 ? 0 : two;  // NaN is passed on
-            *(float2*)(y + (size_t)pixel * k + filter) = {one, two};
+template <int COLUMNS>
+__device__ __forceinline__ void correlate(const float* x, const float* w, const float* b, float* y, float* stages, int n, int h,
+                                          int width, int c, int k, int yh, int yw, int top, int left, int rectify) {
+    constexpr int STEP = SLAB + 4, SIZE = ROWS * STEP, STAGE = SIZE + SLAB * Block<COLUMNS>::STEP;
+    constexpr int FOURS = SLAB / 4, LINES = WARP * WARPS / FOURS;  // a pixel's slab in copies of four; pixels at a time
+    int blocks = (k + COLUMNS - 1) / COLUMNS, pixels = n * yh * yw;
+    int first_pixel = blockIdx.x / blocks * ROWS, first_filter = blockIdx.x % blocks * COLUMNS;
+
+    // What this thread copies of x: four channels at `part` of a slab, for some pixels.
+    int part = threadIdx.x % FOURS * 4, line = threadIdx.x / FOURS, row[ROWS / LINES], column[ROWS / LINES];
+    const float* image[ROWS / LINES];
+    for (int i = 0; i < ROWS / LINES; i++) {
+        int pixel = first_pixel + line + i * LINES;
+        row[i] = pixel < pixels ? pixel / yw % yh - top : -3;  // there no tap lies inside
+        column[i] = pixel % yw - left;
+        image[i] = x + (size_t)(pixel / yw / yh) * h * width * c + part;
+    }
+    auto fetch = [&](int slab, float* to) {
+        int tap = slab * SLAB / c, channel = slab * SLAB - tap * c, p = tap / 3, q = tap - 3 * p;
+        for (int i = 0; i < ROWS / LINES; i++) {
+            int r = row[i] + p, s = column[i] + q;
+            bool inside = 0 <= r && r < h && 0 <= s && s < width;
+            const float* from = inside ? image[i] + (size_t)(r * width + s) * c + channel : x;
+            copy_four(to + (line + i * LINES) * STEP + part, from, inside);
         }
+        copy_rows<COLUMNS>(to + SIZE, w, slab * SLAB, 9 * c, first_filter, k);
+    };
+    Block<COLUMNS> block;
+    go_over<STAGE>(9 * c / SLAB, stages, fetch, [&](const float* at) { block.template add_slab<STEP, 1>(at, at + SIZE); });
+    block.store(y, b, first_pixel, pixels, first_filter, k, rectify);
+}
+
+// Each share of blocks goes over `slabs` slabs of pixels.
+template <int COLUMNS>
+__device__ __forceinline__ void sum_pixels(const float* x, const float* dy, float* sums, float* stages, int n, int h, int width,
+                                           int c, int k, int yh, int yw, int top, int left, int slabs) {
+    constexpr int STEP = ROWS + 8, SIZE = SLAB * STEP, STAGE = SIZE + SLAB * Block<COLUMNS>::STEP;
+    constexpr int LINES = WARP * WARPS / (ROWS / 4);  // pixels that are copied at a time
+    int across = (k + COLUMNS - 1) / COLUMNS, down = (9 * c + ROWS - 1) / ROWS, share = blockIdx.x / across / down;
+    int first_row = blockIdx.x / across % down * ROWS, first_filter = blockIdx.x % across * COLUMNS;
+    int first = share * slabs * SLAB, pixels = n * yh * yw;
+
+    // What this thread copies of x: four channels for one tap, of the windows of some pixels of each slab.
+    int part = threadIdx.x % (ROWS / 4) * 4, line = threadIdx.x / (ROWS / 4);
+    int tap = (first_row + part) / c, p = tap / 3 - top, q = tap % 3 - left, channel = first_row + part - tap * c;
+    int image[SLAB / LINES], row[SLAB / LINES], column[SLAB / LINES];
+    for (int i = 0; i < SLAB / LINES; i++) {
+        int pixel = first + line + i * LINES;
+        image[i] = pixel / yw / yh;
+        row[i] = pixel / yw % yh;
+        column[i] = pixel % yw;
+    }
+    auto fetch = [&](int slab, float* to) {
+        for (int i = 0; i < SLAB / LINES; i++) {
+            int r = row[i] + p, s = column[i] + q;
+            bool inside = image[i] < n && 0 <= r && r < h && 0 <= s && s < width;
+            const float* from = inside ? x + ((size_t)image[i] * h * width + r * width + s) * c + channel : x;
+            copy_four(to + (line + i * LINES) * STEP + part, from, inside);
+            for (column[i] += SLAB; column[i] >= yw; column[i] -= yw)
+                if (++row[i] == yh) row[i] = 0, image[i]++;
+        }
+        copy_rows<COLUMNS>(to + SIZE, dy, first + slab * SLAB, pixels, first_filter, k);
+    };
+    Block<COLUMNS> block;
+    go_over<STAGE>(slabs, stages, fetch, [&](const float* at) { block.template add_slab<1, STEP>(at, at + SIZE); });
+    block.store(sums + (size_t)share * 9 * c * k, nullptr, first_row, 9 * c, first_filter, k, 0);
 }
 
 extern "C" __global__ void __launch_bounds__(256, 2)
 correlate_64(const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ b, float* __restrict__ y,
              int n, int h, int width, int c, int k, int yh, int yw, int top, int left, int rectify) {
     extern __shared__ float stages[];
-    correlate_tile<64>(x, w, b, y, stages, n, h, width, c, k, yh, yw, top, left, rectify);
+    correlate<64>(x, w, b, y, stages, n, h, width, c, k, yh, yw, top, left, rectify);
 }
 
 extern "C" __global__ void __launch_bounds__(256, 2)
 correlate_128(const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ b, float* __restrict__ y,
               int n, int h, int width, int c, int k, int yh, int yw, int top, int left, int rectify) {
     extern __shared__ float stages[];
-    correlate_tile<128>(x, w, b, y, stages, n, h, width, c, k, yh, yw, top, left, rectify);
+    correlate<128>(x, w, b, y, stages, n, h, width, c, k, yh, yw, top, left, rectify);
+}
+
+extern "C" __global__ void __launch_bounds__(256, 2)
+sum_pixels_64(const float* __restrict__ x, const float* __restrict__ dy, float* __restrict__ sums, int n, int h, int width,
+              int c, int k, int yh, int yw, int top, int left, int slabs) {
+    extern __shared__ float stages[];
+    sum_pixels<64>(x, dy, sums, stages, n, h, width, c, k, yh, yw, top, left, slabs);
+}
+
+extern "C" __global__ void __launch_bounds__(256, 2)
+sum_pixels_128(const float* __restrict__ x, const float* __restrict__ dy, float* __restrict__ sums, int n, int h, int width,
+               int c, int k, int yh, int yw, int top, int left, int slabs) {
+    extern __shared__ float stages[];
+    sum_pixels<128>(x, dy, sums, stages, n, h, width, c, k, yh, yw, top, left, slabs);
 }

@@ -62,6 +62,8 @@ def filter_derivative(plan: Plan, x: Array, dy: Array) -> Array:
     """dw (FH, FW, C/G, K), from x (N, H, W, C) and dy (N, YH, YW, K): of at least one image, and not for identity filters."""
     if winograd.serves(plan, x.dtype):
         return winograd.filter_derivative(plan, x, dy)
+    if tensorcore.serves(plan, x, dy):
+        return tensorcore.filter_derivative(plan, x, dy)
     dw = array.module_of(x, dy).empty((*plan.window, plan.input[2] // plan.g, plan.k), x.dtype)
     sums, pixels = _matrices(plan, dw), dy.reshape(-1, plan.k)
     for part, columns in _windows(plan, x):
