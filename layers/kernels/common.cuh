@@ -6,11 +6,6 @@
 #define THREAD ((long long)blockIdx.x * blockDim.x + threadIdx.x)
 #define THREADS ((long long)gridDim.x * blockDim.x)
 
-// Four numbers that are read and written at once; their address is a multiple of 16.
-struct __align__(16) Four {
-    T x, y, z, w;
-};
-
 // N numbers that lie side by side. WIDE of them are read and written at once; these begin at a multiple of 16 bytes.
 #define WIDE (16 / (int)sizeof(T))
 template <int N> struct __align__(N * sizeof(T)) Pack {

@@ -1,107 +1,100 @@
 // Convolution around matrix products: the windows of x as rows (im2col) and back (col2im); bias and ReLU.
+// layers/conv.py has the formulas.
 //
-// Shapes    x, dx (N, H, W, C)    y (P, K) of P = N*YH*YW pixels, counted through
-//           columns (G, count, FH, FW, C/G): for each group the windows of `count` pixels of y, from pixel `first` on
-// Windows   the window of pixel (i, j) reads x at (i*sv - top + p*dv, j*sh - left + q*dh), and 0 where that lies outside
-// Lanes     V is Four where channels and addresses allow it, else T; channels are counted in V
-// Threads   x runs along what is contiguous (a window, or channels), y along pixels; blockIdx.y along groups, or channels
-// Source    layers/conv.py
+// x, dx (N, H, W, C); y (P, K) of P = N*YH*YW pixels, counted through; columns (G, count, FH, FW, C/G): for each group the
+// windows of `count` pixels of y, from pixel `first` on. Outside x windows read 0. A thread takes WIDE channels where step
+// says so, else one.
 
-__device__ __forceinline__ T sum(T a, T b) { return a + b; }
-__device__ __forceinline__ Four sum(Four a, Four b) { return {a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w}; }
+struct Windows {
+    int h, w, c, g, yh, yw, fh, fw, sv, sh, dv, dh, top, left;
+};
+#define WINDOWS {h, w, c, g, yh, yw, fh, fw, sv, sh, dv, dh, top, left}
 
-__device__ __forceinline__ T rectified(T a) { return a <= 0 ? 0 : a; }  // NaN is passed on
-__device__ __forceinline__ Four rectified(Four a) {
-    return {rectified(a.x), rectified(a.y), rectified(a.z), rectified(a.w)};
-}
-
-template <typename V>
-__device__ __forceinline__ void gather_windows(const V* x, V* columns, int h, int w, int c, int g, int yh, int yw, int fh,
-                                               int fw, int sv, int sh, int dv, int dh, int top, int left, int first,
-                                               int count) {
-    int pixel = blockIdx.x * blockDim.y + threadIdx.y;
+// A row of threads has a pixel of y, and goes over its window; blockIdx.y is the group.
+template <int N>
+__device__ __forceinline__ void gathered(const T* __restrict__ x, T* __restrict__ columns, Windows s, int first, int count) {
+    int pixel = (int)ROW;
     if (pixel >= count) return;
-    int j = (first + pixel) % yw, i = (first + pixel) / yw % yh, n = (first + pixel) / yw / yh;
-    int fc = c / g, size = fh * fw * fc;
-    const V* image = x + (size_t)n * h * w * c + blockIdx.y * fc;
-    V* row = columns + ((size_t)blockIdx.y * count + pixel) * size;
-    for (int v = threadIdx.x; v < size; v += blockDim.x) {
-        int tap = v / fc, p = tap / fw, q = tap - p * fw;
-        int r = i * sv - top + p * dv, s = j * sh - left + q * dh;
-        V value = {};
-        if (0 <= r && r < h && 0 <= s && s < w) value = image[(size_t)(r * w + s) * c + v - tap * fc];
-        row[v] = value;
+    int j = (first + pixel) % s.yw, i = (first + pixel) / s.yw % s.yh, n = (first + pixel) / s.yw / s.yh;
+    int fc = s.c / s.g, size = s.fh * s.fw * fc;
+    const T* image = x + (long long)n * s.h * s.w * s.c + blockIdx.y * fc;
+    T* row = columns + ((long long)blockIdx.y * count + pixel) * size;
+    for (int at = threadIdx.x * N; at < size; at += blockDim.x * N) {
+        int tap = at / fc, p = tap / s.fw, q = tap - p * s.fw;
+        int r = i * s.sv - s.top + p * s.dv, c = j * s.sh - s.left + q * s.dh;
+        bool inside = 0 <= r && r < s.h && 0 <= c && c < s.w;
+        Pack<N> value = {};
+        if (inside) value = load<N>(image, (long long)(r * s.w + c) * s.c + at - tap * fc);
+        store<N>(row, at, value);
     }
 }
 
 extern "C" __global__ void __launch_bounds__(256)
 im2col(const T* __restrict__ x, T* __restrict__ columns, int h, int w, int c, int g, int yh, int yw, int fh, int fw, int sv,
-       int sh, int dv, int dh, int top, int left, int first, int count) {
-    gather_windows(x, columns, h, w, c, g, yh, yw, fh, fw, sv, sh, dv, dh, top, left, first, count);
+       int sh, int dv, int dh, int top, int left, int first, int count, int step) {
+    if (step > 1)
+        gathered<WIDE>(x, columns, WINDOWS, first, count);
+    else
+        gathered<1>(x, columns, WINDOWS, first, count);
 }
 
-extern "C" __global__ void __launch_bounds__(256)
-im2col_in_fours(const T* __restrict__ x, T* __restrict__ columns, int h, int w, int c, int g, int yh, int yw, int fh, int fw,
-                int sv, int sh, int dv, int dh, int top, int left, int first, int count) {
-    gather_windows((const Four*)x, (Four*)columns, h, w, c, g, yh, yw, fh, fw, sv, sh, dv, dh, top, left, first, count);
-}
-
-// Each of the `pixels` pixels of dx, from `start` on, sums what the windows in `columns` give back to it, in the order of
-// the windows: always the same bits, and no two threads write to one place. With `more` it is added to what dx holds.
-template <typename V>
-__device__ __forceinline__ void sum_windows(const V* columns, V* dx, int h, int w, int c, int g, int yh, int yw, int fh,
-                                            int fw, int sv, int sh, int dv, int dh, int top, int left, int first, int count,
-                                            int start, int pixels, int more) {
-    int pixel = blockIdx.x * blockDim.y + threadIdx.y, channel = blockIdx.y * blockDim.x + threadIdx.x;
-    if (pixel >= pixels || channel >= c) return;
+// A row of threads has one of the `pixels` pixels of dx from `start` on. It sums what the windows in `columns` give back to it,
+// in the order of the windows: the same bits always, and no two threads write to one place. With `more`, dx's own is added.
+template <int N>
+__device__ __forceinline__ void given_back(const T* __restrict__ columns, T* __restrict__ dx, Windows s, int first, int count,
+                                           int start, int pixels, int more) {
+    int pixel = (int)ROW, channel = PLACE * N;
+    if (pixel >= pixels || channel >= s.c) return;
     pixel += start;
-    int s = pixel % w + left, r = pixel / w % h + top, n = pixel / w / h;  // row and column in the padded image
-    int fc = c / g, size = fh * fw * fc, group = channel / fc;
-    const V* rows = columns + (size_t)group * count * size + channel - group * fc;
-    V* goal = dx + (size_t)pixel * c + channel;
-    V total = {};
-    if (more) total = *goal;
-    int above = r - (fh - 1) * dv, before = s - (fw - 1) * dh;  // no window that begins before this place reaches here
-    for (int i = above > 0 ? (above + sv - 1) / sv : 0; i < yh && i * sv <= r; i++) {
-        int p = (r - i * sv) / dv;
-        if (p * dv != r - i * sv) continue;
-        for (int j = before > 0 ? (before + sh - 1) / sh : 0; j < yw && j * sh <= s; j++) {
-            int q = (s - j * sh) / dh, window = (n * yh + i) * yw + j - first;
-            if (q * dh != s - j * sh || window < 0 || window >= count) continue;
-            total = sum(total, rows[(size_t)window * size + (p * fw + q) * fc]);
+    int c = pixel % s.w + s.left, r = pixel / s.w % s.h + s.top, n = pixel / s.w / s.h;  // its place in the padded image
+    int fc = s.c / s.g, size = s.fh * s.fw * fc, group = channel / fc;
+    const T* rows = columns + (long long)group * count * size + channel - group * fc;
+    long long goal = (long long)pixel * s.c + channel;
+    Pack<N> sum = {};
+    if (more) sum = load<N>(dx, goal);
+    int above = r - (s.fh - 1) * s.dv, before = c - (s.fw - 1) * s.dh;  // windows that begin before these end before r, c
+    for (int i = above > 0 ? (above + s.sv - 1) / s.sv : 0; i < s.yh && i * s.sv <= r; i++) {
+        int p = (r - i * s.sv) / s.dv;
+        if (p * s.dv != r - i * s.sv) continue;
+        for (int j = before > 0 ? (before + s.sh - 1) / s.sh : 0; j < s.yw && j * s.sh <= c; j++) {
+            int q = (c - j * s.sh) / s.dh, window = (n * s.yh + i) * s.yw + j - first;
+            if (q * s.dh != c - j * s.sh || window < 0 || window >= count) continue;
+            Pack<N> share = load<N>(rows, (long long)window * size + (p * s.fw + q) * fc);
+#pragma unroll
+            for (int k = 0; k < N; k++) sum.of[k] += share.of[k];
         }
     }
-    *goal = total;
+    store<N>(dx, goal, sum);
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-col2im(const T* __restrict__ columns, T* __restrict__ dx, int h, int w, int c, int g, int yh, int yw, int fh, int fw, int sv,
-       int sh, int dv, int dh, int top, int left, int first, int count, int start, int pixels, int more) {
-    sum_windows(columns, dx, h, w, c, g, yh, yw, fh, fw, sv, sh, dv, dh, top, left, first, count, start, pixels, more);
+col2im(const T* __restrict__ columns, T* dx, int h, int w, int c, int g, int yh, int yw, int fh, int fw, int sv, int sh, int dv,
+       int dh, int top, int left, int first, int count, int start, int pixels, int more, int step) {
+    if (step > 1)
+        given_back<WIDE>(columns, dx, WINDOWS, first, count, start, pixels, more);
+    else
+        given_back<1>(columns, dx, WINDOWS, first, count, start, pixels, more);
 }
 
-extern "C" __global__ void __launch_bounds__(256)
-col2im_in_fours(const T* __restrict__ columns, T* __restrict__ dx, int h, int w, int c, int g, int yh, int yw, int fh, int fw,
-                int sv, int sh, int dv, int dh, int top, int left, int first, int count, int start, int pixels, int more) {
-    sum_windows((const Four*)columns, (Four*)dx, h, w, c, g, yh, yw, fh, fw, sv, sh, dv, dh, top, left, first, count, start,
-                pixels, more);
-}
-
-// y + b, and with `rectify` the larger of that and 0, in place.
-template <typename V>
-__device__ __forceinline__ void finish_pixels(V* y, const V* b, int pixels, int k, int rectify) {
-    int pixel = blockIdx.x * blockDim.y + threadIdx.y, channel = blockIdx.y * blockDim.x + threadIdx.x;
+// y + b, where there is a b, and with `rectify` the larger of that and 0 (NaN is passed on), in place.
+template <int N> __device__ __forceinline__ void finished(T* y, const T* __restrict__ b, int pixels, int k, int rectify) {
+    long long pixel = ROW;
+    int channel = PLACE * N;
     if (pixel >= pixels || channel >= k) return;
-    V* goal = y + (size_t)pixel * k + channel;
-    V value = sum(*goal, b[channel]);
-    *goal = rectify ? rectified(value) : value;
-}
-
-extern "C" __global__ void __launch_bounds__(256) finish(T* y, const T* __restrict__ b, int pixels, int k, int rectify) {
-    finish_pixels(y, b, pixels, k, rectify);
+    Pack<N> value = load<N>(y, pixel * k + channel), bias = {};
+    if (b) bias = load<N>(b, channel);
+#pragma unroll
+    for (int l = 0; l < N; l++) {
+        value.of[l] += bias.of[l];
+        if (rectify && value.of[l] <= 0) value.of[l] = 0;
+    }
+    store<N>(y, pixel * k + channel, value);
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-finish_in_fours(T* y, const T* __restrict__ b, int pixels, int k, int rectify) {
-    finish_pixels((Four*)y, (const Four*)b, pixels, k, rectify);
+finish(T* y, const T* __restrict__ b, int pixels, int k, int rectify, int step) {
+    if (step > 1)
+        finished<WIDE>(y, b, pixels, k, rectify);
+    else
+        finished<1>(y, b, pixels, k, rectify);
 }

@@ -8,7 +8,7 @@
 // Points    0, +-a, +-b and infinity, with a = sqrt(1/2) and b = sqrt(2). With the usual +-1 and +-2 the largest error in
 //           float32 is five times as large: there the powers reach 8 and here, up and down, 2.8.
 // Threads   x runs along channels, y along tiles; the 36 values of a channel's tile stay in registers
-// Source    Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2016); Toom and Cook's polynomials for the points
+// Source    Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2016); with other points, by Toom and Cook's rule
 
 constexpr T A = (T)0.70710678118654752440;
 constexpr T B = (T)1.41421356237309504880;
@@ -113,7 +113,8 @@ transform_gradient(const T* __restrict__ dy, T* __restrict__ z, int n, int yh, i
     for (int l = 0; l < 36; l++) z[((size_t)l * count + tile) * k + channel] = a[l];
 }
 
-// y = A' m A + b for `count` tiles from `first` on, and with `rectify` the larger of that and 0 (NaN is passed on).
+// y = A' m A (+ b, where there is one) for `count` tiles from `first` on, and with `rectify` the larger of that and 0 (NaN is
+// passed on).
 extern "C" __global__ void __launch_bounds__(256)
 transform_output(const T* __restrict__ m, const T* __restrict__ b, T* __restrict__ y, int yh, int yw, int k, int th, int tw,
                  int first, int count, int rectify) {
@@ -125,7 +126,7 @@ transform_output(const T* __restrict__ m, const T* __restrict__ b, T* __restrict
     for (int j = 0; j < 6; j++) output_line(a + j, 6);
     for (int i = 0; i < 4; i++) output_line(a + 6 * i, 1);
     T* image = y + (size_t)at.n * yh * yw * k + channel;
-    T bias = b[channel];
+    T bias = b ? b[channel] : 0;
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 4; j++) {
             int r = at.row + i, s = at.column + j;

@@ -158,37 +158,36 @@ def _cut_images(plan: Plan, step: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _im2col(plan: Plan, x: Array, columns: Array, first: int, count: int) -> None:
-    fours, lanes = _lanes(plan, x, columns)
-    (across, _), block = launch.plane(count, plan.window_size // lanes)
-    kernel = launch.kernel("conv", f"im2col{fours}", x.dtype)
-    kernel((across, plan.g), block, (x, columns, *_geometry(plan, lanes), first, count))
+    step = _channels(plan, x, columns)
+    (across, _), block = launch.plane(count, plan.window_size // step)
+    kernel = launch.kernel("conv", "im2col", x.dtype)
+    kernel((across, plan.g), block, (x, columns, *_geometry(plan), first, count, step))
 
 
 def _col2im(plan: Plan, columns: Array, dx: Array, part: slice, reached: slice, more: bool) -> None:
-    fours, lanes = _lanes(plan, dx, columns)
+    step = _channels(plan, dx, columns)
     count, pixels = part.stop - part.start, max(0, reached.stop - reached.start)
-    grid, block = launch.plane(pixels, plan.input[2] // lanes)
-    kernel = launch.kernel("conv", f"col2im{fours}", dx.dtype)
-    kernel(grid, block, (columns, dx, *_geometry(plan, lanes), part.start, count, reached.start, pixels, more))
+    grid, block = launch.plane(pixels, plan.input[2] // step)
+    kernel = launch.kernel("conv", "col2im", dx.dtype)
+    kernel(grid, block, (columns, dx, *_geometry(plan), part.start, count, reached.start, pixels, more, step))
 
 
 def _finish(pixels: Array, b: Array | None, rectify: bool) -> None:
-    """Add the biases to y (pixels, K), and with rectify take max(y, 0)."""
+    """Add the biases, where there are any, to y (pixels, K), and with rectify take max(y, 0)."""
     count, k = pixels.shape
-    biases = b.ravel() if b is not None and b.size else array.module_of(pixels).zeros(k, pixels.dtype)
-    fours, lanes = ("_in_fours", 4) if launch.in_fours(pixels, biases) else ("", 1)
-    grid, block = launch.plane(count, k // lanes)
-    kernel = launch.kernel("conv", f"finish{fours}", pixels.dtype)
-    kernel(grid, block, (pixels, biases, count, k // lanes, rectify))
+    biases = b.ravel() if b is not None and b.size else None
+    step = launch.step(pixels, *([] if biases is None else [biases]))
+    grid, block = launch.plane(count, k // step)
+    launch.kernel("conv", "finish", pixels.dtype)(grid, block, (pixels, biases, count, k, rectify, step))
 
 
-def _lanes(plan: Plan, data: Array, columns: Array) -> tuple[str, int]:
-    """The ending of the kernel's name, and how many channels a thread takes."""
-    fours = plan.input[2] // plan.g % 4 == 0 and launch.in_fours(data, columns)
-    return ("_in_fours", 4) if fours else ("", 1)
+def _channels(plan: Plan, data: Array, columns: Array) -> int:
+    """How many channels a thread takes: as many as launch.step says, where they are one group's."""
+    step = launch.step(data, columns)
+    return step if plan.input[2] // plan.g % step == 0 else 1
 
 
-def _geometry(plan: Plan, lanes: int) -> tuple[int, ...]:
+def _geometry(plan: Plan) -> tuple[int, ...]:
     """The kernels' h ... left."""
     (h, width, c, _), (top, _, left, _) = plan.input, plan.pad
-    return h, width, c // lanes, plan.g, *plan.output[:2], *plan.window, *plan.stride, *plan.dilate, top, left
+    return h, width, c, plan.g, *plan.output[:2], *plan.window, *plan.stride, *plan.dilate, top, left

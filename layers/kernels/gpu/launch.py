@@ -123,11 +123,6 @@ def address(x: Array) -> int:
     return x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr
 
 
-def in_fours(*arrays: Array) -> bool:
-    """Whether these arrays may be read four numbers at a time: they begin at a multiple of 16, and rows are whole fours."""
-    return all(x.shape[-1] % 4 == 0 and address(x) % 16 == 0 for x in arrays)
-
-
 def step(*arrays: Array) -> int:
     """How many numbers of these arrays' rows a thread may take at once: 16 bytes of them where all places allow it, else 1."""
     wide = 16 // arrays[0].itemsize

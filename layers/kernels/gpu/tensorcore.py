@@ -12,7 +12,7 @@ from ...array import Array
 from ...im2col import Plan
 from . import launch
 
-ROWS, SLAB, STAGES, THREADS = 128, 16, 4, 256  # as in ../tensorcore.cu
+ROWS, SLAB, STAGES, THREADS, FOUR = 128, 16, 4, 256, 4  # as in ../tensorcore.cu; numbers in a copy
 LEAST_BLOCKS = 128  # of y; fewer leave a large GPU idle, and cuBLAS cuts long sums where there is little to do
 BLOCKS = 264  # of dw, at least: as many as a large GPU runs at a time
 
@@ -25,7 +25,7 @@ def serves(plan: Plan, *data: Array) -> bool:
         and (data[0].dtype, now.exact, now.precision) == (np.float32, False, "tf32")
         and c % SLAB == k % SLAB == 0
         and -(-n * yh * yw // ROWS) * -(-k // _columns(k)) >= LEAST_BLOCKS
-        and launch.in_fours(*data)
+        and launch.step(*data) == FOUR
         and launch.capability() >= 80
     )
 
@@ -58,7 +58,7 @@ def _correlated(
     """y (N, *size, K), from x (N, H, W, C) with `before` zeros above and to the left, and w (3, 3, C, K)."""
     xp, (n, h, width, c), k = array.module_of(x, w), x.shape, w.shape[3]
     filters = xp.ascontiguousarray(w)
-    if not launch.in_fours(filters):
+    if launch.step(filters) != FOUR:
         filters = filters.copy()
     biases = b.ravel() if b is not None and b.size else None
     y = xp.empty((n, *size, k), x.dtype)

@@ -77,7 +77,7 @@ def _correlated(
     down, across = map(_tiles, size)
     tiles = n * down * across
     step = _step(tiles, x.itemsize, c, k)
-    biases = b.ravel() if b is not None and b.size else xp.zeros(k, x.dtype)
+    biases = b.ravel() if b is not None and b.size else None
     y = xp.empty((n, *size, k), x.dtype)
     v, m = (xp.empty((PRODUCTS * step * channels), x.dtype) for channels in (c, k))
     for first in range(0, tiles, step):
