@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from . import array, block, geometry
+from . import array, block, geometry, parts
 from .array import Array
 
 
@@ -20,17 +20,20 @@ def forward(xs: Sequence[Array], *, dim: int = 3) -> Array:
     array.check_floats("concat", **{f"x{i}": x for i, x in enumerate(xs, 1)})
     xs = [array.four_d(x) for x in xs]
     y = array.empty(xp, _size([x.shape for x in xs], dim), xs[0].dtype)
-    for x, part in zip(xs, _parts(xs, dim), strict=True):
-        y[part] = x
+    for x, place in zip(xs, _places(xs, dim), strict=True):
+        parts.copy(y[place], x)
     return y
 
 
 def backward(xs: Sequence[Array], dy: Array, *, dim: int = 3) -> list[Array]:
     """The list of dx_i, shaped like the x_i; of the x_i only the shapes are used."""
-    array.module_of(*xs, dy)
+    xp = array.module_of(*xs, dy)
     xs = [array.four_d(x) for x in xs]
     dy = array.derivative("concat", dy, _size([x.shape for x in xs], dim))
-    return [array.channels_last(dy[part]) for part in _parts(xs, dim)]
+    ders = [array.empty(xp, x.shape, dy.dtype) for x in xs]
+    for dx, place in zip(ders, _places(xs, dim), strict=True):
+        parts.copy(dx, dy[place])
+    return ders
 
 
 def _size(sizes: Sequence[block.Size], dim: int) -> tuple:
@@ -48,7 +51,7 @@ def _size(sizes: Sequence[block.Size], dim: int) -> tuple:
     return (*sizes[0][:axis], sum(size[axis] for size in sizes), *sizes[0][axis + 1 :])
 
 
-def _parts(xs: Sequence[Array], dim: int) -> list[tuple[slice, ...]]:
+def _places(xs: Sequence[Array], dim: int) -> list[tuple[slice, ...]]:
     """Where each input lies in the output."""
     ends = list(accumulate((x.shape[dim - 1] for x in xs), initial=0))
     before = (slice(None),) * (dim - 1)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import array, block
+from . import array, block, parts, threads
 from .array import Array
 
 Seed = int | np.random.SeedSequence
@@ -35,17 +35,14 @@ def forward(
         mask = draw(x, rate, rng)
     elif mask.shape != x.shape:
         raise ValueError(f"dropout: the mask has shape {mask.shape}; x's shape {x.shape} is right")
-    xp = array.module_of(mask, x)
-    return xp.multiply(
-        mask, x, out=array.empty_like(x)
-    ), mask  # out: in x's memory order, which CuPy alone would not keep
+    return _product(mask, x), mask
 
 
 def backward(mask: Array, dy: Array) -> Array:
     """dx, from the mask that forward returned and dy. Raises ValueError where the two differ in shape or dtype."""
     array.check_floats("dropout", mask=mask, dy=dy)
-    xp, dy = array.module_of(mask, dy), array.derivative("dropout", dy, mask.shape)
-    return xp.multiply(mask, dy, out=array.empty_like(dy))
+    array.module_of(mask, dy)
+    return _product(mask, array.derivative("dropout", dy, mask.shape))
 
 
 def draw(x: Array, rate: float, rng: Generator | None) -> Array:
@@ -58,8 +55,18 @@ def draw(x: Array, rate: float, rng: Generator | None) -> Array:
     if rng is None:
         raise ValueError("dropout: neither a mask nor a generator rng came; one of them is right")
     h, w, c, n = x.shape
-    kept = rng.random((n, h, w, c), np.float32) >= rate
-    return (kept * x.dtype.type(1 / (1 - rate))).transpose(1, 2, 3, 0)
+    xp = array.module_of(x)
+    drawn, mask = rng.random((n, h, w, c), np.float32), array.flat(xp, (n, h, w, c), x.dtype)
+    scale = x.dtype.type(1 / (1 - rate))
+    threads.run(lambda drawn, mask: xp.multiply(drawn >= rate, scale, out=mask), parts.elements(drawn, mask))
+    return mask.transpose(1, 2, 3, 0)
+
+
+def _product(mask: Array, x: Array) -> Array:
+    """mask * x in x's memory order."""
+    y = array.empty_like(x)
+    threads.run(array.module_of(mask, x).multiply, parts.elements(x, mask, y))
+    return y
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import array
+from . import array, threads
 from .array import Array
 
 PART_BYTES = 512 << 10  # of one array; a second one of that size has room beside it
@@ -43,3 +43,20 @@ def elements(*arrays: Array) -> list[tuple[Array, ...]]:
         return [arrays]
     flat, step = [a.reshape(-1) for a in turned], PART_BYTES // arrays[0].itemsize
     return [tuple(a[i : i + step] for a in flat) for i in range(0, max(1, flat[0].size), step)]
+
+
+def copy(goal: Array, x: Array) -> None:
+    """goal[...] = x for data (H, W, C, N), shared among our threads.
+
+    Where the channels of a pixel are neighbours they move as one number of their size: NumPy would take few of them one by one.
+    """
+    if array.module_of(goal, x) is not np:
+        goal[...] = x
+        return
+    to, data = goal.transpose(3, 0, 1, 2), x.transpose(3, 0, 1, 2)
+    size = goal.itemsize
+    if goal.dtype == x.dtype and goal.size and all(a.strides[3] == size for a in (to, data)):
+        to, data = (a.view(np.dtype((np.void, size * goal.shape[2])))[..., 0] for a in (to, data))
+    rows = max(1, PART_BYTES // max(1, goal.shape[1] * goal.shape[2] * size))
+    cuts = [(n, slice(first, first + rows)) for n in range(len(to)) for first in range(0, goal.shape[0], rows)]
+    threads.run(np.copyto, [(to[cut], data[cut]) for cut in cuts])

@@ -9,7 +9,7 @@ Source    Sum.m of 1.0-beta25
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from . import array, block, geometry
+from . import array, block, geometry, parts, threads
 from .array import Array
 
 
@@ -22,9 +22,14 @@ def forward(xs: Sequence[Array]) -> Array:
     _same([x.shape for x in xs])
     if len(xs) == 1:
         return xs[0]
-    y = xp.add(xs[0], xs[1], out=array.empty_like(xs[0]))  # out: in their memory order, which CuPy alone would not keep
-    for x in xs[2:]:
-        xp.add(y, x, out=y)
+    y = array.empty_like(xs[0])
+
+    def part(y: Array, first: Array, *others: Array) -> None:
+        xp.add(first, others[0], out=y)
+        for x in others[1:]:
+            xp.add(y, x, out=y)
+
+    threads.run(part, parts.elements(y, *xs))
     return y
 
 

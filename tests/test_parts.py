@@ -67,3 +67,19 @@ def test_elements_come_in_pieces_that_fit_the_cache_whatever_their_order(small):
     x = array.channels_last(np.zeros((20, 11, 3, 2)))
     sizes = [part.nbytes for (part,) in parts.elements(x)]
     assert len(sizes) > 20 and max(sizes) <= 500
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 20])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_data_is_copied_whatever_its_order_and_neighbours(xp, rng, small, workers, channels, dtype):
+    x = xp.asarray(rng.standard_normal((5, 7, channels + 2, 2)), dtype)
+    for source in (x, array.channels_last(x), xp.asfortranarray(x)):
+        for goal in (xp.zeros(x.shape, dtype), array.zeros(xp, x.shape, dtype), array.zeros(xp, x.shape, np.float64)):
+            parts.copy(goal[1:, 2:, 1 : 1 + channels], source[:-1, :-2, 2 : 2 + channels])
+            assert (goal[1:, 2:, 1 : 1 + channels] == source[:-1, :-2, 2 : 2 + channels]).all()
+            assert not (goal[0].any() or goal[:, :2].any() or goal[:, :, 0].any() or goal[:, :, 1 + channels :].any())
+
+
+def test_nothing_is_copied_where_there_is_nothing(xp):
+    for shape in [(0, 2, 3, 1), (2, 2, 0, 1), (2, 2, 3, 0)]:
+        parts.copy(array.empty(xp, shape, np.float32), array.empty(xp, shape, np.float32))
