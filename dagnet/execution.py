@@ -153,6 +153,9 @@ def seed(value: Array | None, der: Array | float, what: str) -> Array:
         raise ValueError(f"{what} has no value, so nothing can be derived from it; was an input missing?")
     xp = array.module_of(value)
     start = array.empty(xp, array.four_d(value).shape, value.dtype)
+    if isinstance(der, int | float):
+        start[...] = der  # without a copy from the host, which a CUDA graph could not hold
+        return start
     given = xp.asarray(der, value.dtype)
     if given.ndim and (*given.shape, 1, 1, 1, 1)[: max(4, given.ndim)] != start.shape:
         right = f"a number or {value.shape}" if value.ndim else "a number"

@@ -29,6 +29,7 @@ from . import parts as parts
 from . import pdist as pdist
 from . import pool as pool
 from . import relu as relu
+from . import replay as replay
 from . import roipool as roipool
 from . import samples as samples
 from . import scale as scale

@@ -94,6 +94,14 @@ def counts(places: Array, length: int) -> Array:
     return found
 
 
+def kept(old: Any, new: Array) -> Array:
+    """`new`; on the GPU where `old` lies, if it has its shape and dtype, since what a CUDA graph goes on from may not move."""
+    if module_of(new) is np or type(old) is not type(new) or (old.shape, old.dtype) != (new.shape, new.dtype):
+        return new
+    old[...] = new
+    return old
+
+
 def four_d(x: Array) -> Array:
     """x with trailing dimensions of size 1 up to four, which MATLAB drops: (H, W) is (H, W, 1, 1).
 

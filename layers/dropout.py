@@ -95,6 +95,11 @@ class DropOut(block.Layer):
         self._seed = seed
         self._generators, self.drawn = {}, []
 
+    @property
+    def generators(self) -> list[Generator]:
+        """Those that were made since the last seed: on each device that masks were drawn on, one."""
+        return list(self._generators.values())
+
     def redraw(self, xp: ModuleType, shapes: Iterable[Sequence[int]]) -> None:
         """Draw masks of these shapes (N, H, W, C) on that module's device, and drop them: the next one is the one after."""
         for shape in shapes:

@@ -241,7 +241,7 @@ class Loss(block.Layer):
     def reset(self) -> None:
         """Forget the average, and what was kept for backward."""
         self._kept: tuple[Array, Array, Array] | None = None  # x, c, and their dx for a dy of 1
-        self.average: Array | float = 0.0  # stays on the device: reading it at every step would make the GPU wait
+        self.average: Array | float = 0.0
         self.num_averaged: Array | int = 0
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
@@ -293,7 +293,9 @@ class Loss(block.Layer):
         return y
 
     def _average(self, total: Array, count: Array | int) -> None:
-        """average and num_averaged after `count` more, whose values sum to `total`."""
-        n = self.num_averaged
-        self.average = (n * self.average + total.astype(np.float64)) / (n + count)
-        self.num_averaged = n + count
+        """average and num_averaged after `count` more, whose values sum to `total`. On the GPU both stay there."""
+        xp, n = array.module_of(total), self.num_averaged
+        if xp is not np and isinstance(n, int):
+            n = xp.full((), n, np.float64)
+        self.average = array.kept(self.average, (n * self.average + total.astype(np.float64)) / (n + count))
+        self.num_averaged = array.kept(self.num_averaged, n + count)

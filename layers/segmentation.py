@@ -115,10 +115,12 @@ class SegmentationAccuracy(loss.Loss):
         """The three scores of all pixels since reset."""
         x, c = inputs
         counts = confusion(x, c, self.n_classes or array.four_d(x).shape[2])
-        self.confusion = counts if self.confusion is None else self.confusion + counts
-        self.average = scores(self.confusion)
-        self.num_averaged = self.confusion.sum()
-        return [self.average]
+        total = counts if self.confusion is None else self.confusion + counts
+        self.confusion = array.kept(self.confusion, total)
+        y = scores(self.confusion)
+        self.average = array.kept(self.average, y)
+        self.num_averaged = array.kept(self.num_averaged, self.confusion.sum())
+        return [y]
 
     def backward(
         self, inputs: list[Array], params: list[Array], der_outputs: list[Array]

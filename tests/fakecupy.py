@@ -5,6 +5,7 @@ So what is read from memory too early, or written to too early, is wrong here in
 Its names and arguments are held to the real CuPy's where that is installed (test_device).
 """
 
+import contextlib
 import types
 
 import numpy as np
@@ -28,9 +29,30 @@ class Stream:
     eager = False
 
     def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
-        self.non_blocking, self.work = non_blocking, []
+        self.null, self.non_blocking, self.work, self.recorded = null, non_blocking, [], None
+
+    def __enter__(self):
+        self.before, Stream.current = Stream.current, self
+        return self
+
+    def __exit__(self, *_):
+        Stream.current = self.before
+
+    def begin_capture(self, mode=None):
+        assert not self.null
+        self.recorded = []
+
+    def is_capturing(self):
+        return self.recorded is not None
+
+    def end_capture(self):
+        graph, self.recorded = Graph(self.recorded), None
+        return graph
 
     def launch(self, work):
+        if self.recorded is not None:
+            self.recorded.append(work)
+            return
         self.work.append(work)
         if self.eager and self.non_blocking:
             self.synchronize()
@@ -40,8 +62,22 @@ class Stream:
         self.launch(lambda: event.run_until(ticket))
 
     def synchronize(self):
+        if self.recorded is not None:
+            raise RuntimeError(
+                "cudaErrorStreamCaptureUnsupported: operation not permitted when stream is capturing\nmore"
+            )
         while self.work:
             self.work.pop(0)()
+
+
+class Graph:
+    """What was launched while a stream captured."""
+
+    def __init__(self, work):
+        self.work = work
+
+    def launch(self, stream=None):
+        (stream or Stream.current).launch(lambda: [work() for work in self.work])
 
 
 class Event:
@@ -91,6 +127,8 @@ class MemoryPool:
     def __init__(self, allocator=None):
         self.room, self.others, self.used, self.kept = 1 << 30, 1 << 20, 0, 0
 
+    current = None
+
     def malloc(self, size):
         if size > self.room - self.others - self.used:
             raise OutOfMemoryError(size, self.used)
@@ -107,6 +145,15 @@ class MemoryPool:
 
     def total_bytes(self):
         return self.used + self.kept
+
+
+@contextlib.contextmanager
+def using_allocator(allocator=None):
+    before, MemoryPool.current = MemoryPool.current, allocator
+    try:
+        yield
+    finally:
+        MemoryPool.current = before
 
 
 def module():
@@ -126,6 +173,8 @@ def module():
         get_elapsed_time=get_elapsed_time,
         get_current_stream=lambda device_id=-1: Stream.current,
         alloc_pinned_memory=lambda size: bytearray(size),
+        MemoryPool=MemoryPool,
+        using_allocator=using_allocator,
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         runtime=runtime,
     )
@@ -133,6 +182,7 @@ def module():
         __version__="14.2.0",
         ndarray=ndarray,
         empty=lambda shape, dtype=float, order="C": np.empty(shape, dtype, order).view(ndarray),
+        empty_like=lambda prototype: np.empty_like(prototype),
         cuda=cuda,
         get_default_memory_pool=lambda: pool,
         pool=pool,

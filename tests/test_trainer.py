@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from dagnet import simplenn
 from dagnet.files import atomic, checkpoint, level5writer, matfile
 from dagnet.layers import array
 from dagnet.training import passes
@@ -97,6 +98,19 @@ def test_an_error_in_a_worker_names_its_image_and_what_is_kept(go, tmp_path):
         go(little.net(), train=[0, 1, 2, 77], workers=1)
     notes = "; ".join(stop.value.__notes__)
     assert "failed at image 77; in epoch 1, train batch" in notes and "no epoch was whole" in notes
+
+
+@pytest.mark.parametrize(
+    ("net", "options", "says"),
+    [
+        (little.net(), {}, "graph: the net is on the CPU"),
+        (little.net(), {"num_sub_batches": 2}, "graph: num_sub_batches is 2; 1 is right"),
+        (simplenn.SimpleNN([{"type": "softmaxloss"}]), {}, "graph: the net is a SimpleNN"),
+    ],
+)
+def test_a_graph_that_cannot_be_is_refused(go, net, options, says):
+    with pytest.raises(ValueError, match=says):
+        go(net, graph=True, **{"num_sub_batches": 1} | options)
 
 
 # -- what is kept

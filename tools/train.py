@@ -118,6 +118,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no-evaluation", action="store_true", help="stop after the training")
     add("--gpu", action="store_true", help="compute on the GPU")
     add(
+        "--graph",
+        action="store_true",
+        help="with --gpu: launch a batch's computing at once (for small nets and images)",
+    )
+    add(
         "--workers",
         type=arguments.whole,
         metavar="N",
@@ -198,6 +203,7 @@ def _run(args: argparse.Namespace, deadline: pausing.Deadline | None) -> None:
         num_epochs=args.epochs,
         batch_size=args.batch_size,
         num_sub_batches=args.sub_batches,
+        graph=args.graph,
         workers=(2 if args.gpu else 0) if args.workers is None else args.workers,
         epoch_size=args.epoch_size,
         learning_rate=args.learning_rate,

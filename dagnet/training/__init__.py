@@ -10,4 +10,5 @@ from . import profile as profile
 from . import progress as progress
 from . import resuming as resuming
 from . import solvers as solvers
+from . import stepping as stepping
 from . import trainer as trainer

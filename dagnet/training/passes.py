@@ -24,7 +24,7 @@ from dagnet.layers import array, device, loss, settings
 from dagnet.layers.array import Array
 from dagnet.summary import memory
 
-from . import arguments, divergence, pausing, solvers
+from . import arguments, divergence, pausing, solvers, stepping
 from .profile import Profile
 from .progress import Progress
 
@@ -55,6 +55,7 @@ class Recipe:
     save_solver_state: bool = True
     extract_stats: ExtractStats = statistics
     workers: Workers | None = None
+    stepper: stepping.Stepper | None = None  # None: net.eval
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,10 @@ def derive_batch(net: DagNN, sub_batches: Iterable[Inputs], recipe: Recipe, watc
         param.der = None  # frees the last batch's before this one's values need the room
     for s, inputs in enumerate(sub_batches):
         net.accumulate_param_ders = s > 0
-        net.eval(inputs, recipe.der_outputs)
+        if recipe.stepper is not None:
+            recipe.stepper.derive(inputs)
+        else:
+            net.eval(inputs, recipe.der_outputs)
         watch.look(inputs)
 
 
@@ -226,7 +230,7 @@ def _with_room(net: DagNN, recipe: Recipe, arriving: Iterator[Inputs]) -> Iterat
     That is an estimate. Where the GPU has less, the step itself finds out whether it suffices.
     """
     for number, inputs in enumerate(arriving):
-        if number == 0:
+        if number == 0 and recipe.stepper is None:  # a graph has memory of its own
             with suppress(ValueError, KeyError):  # sizes that a block of the user's own does not know
                 device.reserve(_bytes_of_step(net, recipe, inputs))
         yield inputs

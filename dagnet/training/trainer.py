@@ -30,7 +30,7 @@ from dagnet.files import atomic, checkpoint
 from dagnet.layers import array
 from dagnet.simplenn import SimpleNN
 
-from . import arguments, passes, pausing, plots, resuming, solvers
+from . import arguments, passes, pausing, plots, resuming, solvers, stepping
 from . import profile as profiles
 from .arguments import Indices
 from .chain import Chain
@@ -51,6 +51,7 @@ def train(
     batch_size: int = 6,
     num_sub_batches: int = 1,
     workers: int = 0,
+    graph: bool = False,
     epoch_size: int | None = None,
     learning_rate: float | Sequence[float] = 1e-3,
     momentum: float = 0.9,
@@ -75,6 +76,8 @@ def train(
                      Where it is (or belongs to) an object with an attribute `epoch`, that is set as each epoch starts.
     workers          how many processes call get_batch in the thread's stead, each a copy of it as a pass begins: what a call
                      changes in its copy nobody sees. They pay where batches take longer than the net's computing
+    graph            on a GPU: launch the computing of a batch as one CUDA graph, where it allows that. It pays for small nets
+                     and images, whose steps take less than their launches. Not with sub-batches, nor for a SimpleNN
     train, val       indices of the images to train on and to validate with (none: no validation)
     exp_dir          where all is kept; made where it is absent
     epoch_size       how many of the training images an epoch takes (default: all), drawn anew for each
@@ -143,6 +146,7 @@ def train(
         extract_stats=extract_stats or (Chain.statistics if isinstance(net, Chain) else passes.statistics),
     )
     recipe.profile.check(made.method)
+    recipe.stepper = _stepper(net, der_outputs, num_sub_batches) if graph else None
     _own_params(net)
     stats = resuming.restore(net, recipe, found)
     paused = resuming.paused_in(found)
@@ -183,6 +187,17 @@ def train(
 
 
 # ---------------------------------------------------------------- before the first epoch
+
+
+def _stepper(net: DagNN, der_outputs: Mapping[str, float], num_sub_batches: int) -> stepping.Stepper:
+    """Raises ValueError where no graph can be."""
+    if isinstance(net, Chain):
+        raise ValueError("graph: the net is a SimpleNN; without a graph, or as a DagNN, is right")
+    if num_sub_batches > 1:
+        raise ValueError(
+            f"graph: num_sub_batches is {num_sub_batches}; 1 is right, as a graph keeps the memory that they spare"
+        )
+    return stepping.Stepper(net, der_outputs)
 
 
 def _own_params(net: DagNN) -> None:
