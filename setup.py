@@ -13,9 +13,11 @@ HOME = {
     "dagnet.layers.kernels.gpu": "layers/kernels/gpu",
     "dagnet.models": "models",
     "dagnet.tools": "tools",
+    "dagnet.tools.benchmark": "tools/benchmark",
+    "dagnet.tools.gpubench": "tools/gpubench",
 }
 PARTS = ["data", "evaluation", "files", "matconvnet", "mscript", "mscript.builtins", "parity", "summary", "training"]
-PACKAGES = ["dagnet", *(f"dagnet.{part}" for part in PARTS), *HOME, "dagnet.tools.benchmark", "dagnet.tools.gpubench"]
+PACKAGES = ["dagnet", *(f"dagnet.{part}" for part in PARTS), *HOME]
 HERE = Path(__file__).parent
 
 setup(

@@ -7,13 +7,11 @@ if TYPE_CHECKING:  # a verb is imported when it is called, not before
     from . import bench as bench
     from . import benchmark as benchmark
     from . import command as command
-    from . import contenders as contenders
     from . import convert as convert
     from . import demo as demo
     from . import evaluate as evaluate
     from . import gpubench as gpubench
     from . import gradcheck as gradcheck
-    from . import layer_contenders as layer_contenders
     from . import pack as pack
     from . import parity as parity
     from . import scripts as scripts

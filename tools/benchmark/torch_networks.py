@@ -82,7 +82,8 @@ def sgd(model: nn.Module, rate: float) -> torch.optim.SGD:
 def training_step(model: nn.Module, image: Tensor, label: Tensor, rate: float = 1e-6) -> Callable[[], Tensor]:
     """A step of training on one batch: forward, loss, accuracy, backward, SGD with momentum. It gives back the loss.
 
-    Nothing is learned at the default rate, at equal cost. On a GPU it does not wait for the loss, as dagnet does not.
+    Derivatives are divided by the number of images, as in dagnet.training. Nothing is learned at the default rate, at equal
+    cost. On a GPU it does not wait for the loss, as dagnet does not.
     """
     rule = sgd(model, rate)
     counts = torch.zeros(CLASSES, CLASSES, dtype=torch.int64, device=image.device)
@@ -92,7 +93,7 @@ def training_step(model: nn.Module, image: Tensor, label: Tensor, rate: float = 
         scores = model(image)
         objective = segmentation_loss(scores, label)
         counts.add_(confusion(scores.detach(), label))
-        objective.backward()
+        (objective / len(image)).backward()
         rule.step()
         return objective.detach()
 

@@ -3,14 +3,14 @@
 from typing import Any
 
 import numpy as np
+from dagnet.tools.benchmark import networks
 
 from dagnet.layers import array, device, settings
 from dagnet.models import lesion_fcn
-from dagnet.training import divergence, passes, profile, solvers
 
 from . import work
 from .counts import Size, Unit
-from .work import RATE, Step
+from .work import Step
 
 
 class Ours(work.Side):
@@ -33,31 +33,8 @@ class Ours(work.Side):
     def training(self, size: Size, width: float) -> dict[str, Step]:
         """The step as the trainer takes it, and its parts."""
         net = lesion_fcn.lesion_fcn(None, width=width)
-        net.input_ders = False
         net.move("gpu" if self._on_gpu else "cpu")
-        inputs = {"input": self._data(size), "label": self._label(size)}
-        recipe = passes.Recipe(
-            profile=profile.apply(net, "beta25"),
-            solver=solvers.SGD(momentum=0.9),
-            state={},
-            batch_size=size[3],
-            num_sub_batches=1,
-            weight_decay=1e-4,
-            der_outputs={"objective": 1.0},
-        )
-        passes.start(net, recipe, "train")
-        watch = divergence.Watch(net, ["objective"], looks=1_000_000)
-
-        def step() -> None:
-            passes.derive_batch(net, [inputs], recipe, watch)
-            passes.update(net, recipe, size[3], RATE)
-
-        return {
-            "step": step,
-            "forward": lambda: net.eval(inputs),
-            "forward and backward": lambda: passes.derive_batch(net, [inputs], recipe, watch),
-            "update": lambda: passes.update(net, recipe, size[3], RATE),
-        }
+        return networks.training_steps(net, {"input": self._data(size), "label": self._label(size)})
 
     def layer(self, unit: Unit, block: Any) -> dict[str, Step]:
         """Forward, and forward with backward, of the unit's block."""
