@@ -11,7 +11,7 @@ import numpy as np
 
 from dagnet import execution
 from dagnet.graph import Graph, LayerRecord, Param, Table, Var
-from dagnet.layers import array, buffers, catalogue, dropout
+from dagnet.layers import array, buffers, catalogue, device, dropout
 from dagnet.layers.array import Array
 from dagnet.layers.block import Layer, Size
 from dagnet.layers.geometry import IDENTITY, ReceptiveField
@@ -215,16 +215,21 @@ class DagNN:
             record.block.reset()
         return other
 
-    def move(self, device: str) -> None:
+    def move(self, destination: str) -> None:
         """Move the parameters to the "gpu" or the "cpu"; resets the net first, as in MatConvNet.
 
-        Raises ValueError for another word, RuntimeError where there is no GPU.
+        Raises ValueError for another word, RuntimeError where there is no GPU, or none with as much memory; then the net stays.
         """
-        there = array.mover(device)
+        there = array.mover(destination)
         self.reset()
-        for param in self.params.values():
-            param.value = None if param.value is None else there(param.value)
-        self._device = device
+        try:
+            moved = [None if param.value is None else there(param.value) for param in self.params.values()]
+        except Exception as error:
+            error = device.told(error, "narrower layers are right")
+            raise error
+        for param, value in zip(self.params.values(), moved, strict=True):
+            param.value = value
+        self._device = destination
 
     # -- sizes
 

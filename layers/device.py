@@ -23,7 +23,7 @@ SLOTS = 2  # batches on the way: one is computed on while the next one is copied
 ALIGNED = 512  # bytes, from which on an array in a slot starts
 
 
-class OutOfMemory(MemoryError):
+class OutOfMemory(RuntimeError):
     """The GPU's memory does not suffice; the message says how much was needed, and what to lower."""
 
 

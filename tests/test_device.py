@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dagnet.layers import array, device
-from tests import fakecupy
+from tests import fakecupy, little
 
 
 @pytest.fixture
@@ -129,6 +129,18 @@ def test_running_out_of_memory_says_what_was_needed_and_what_to_lower(cupy):
     )
     other = ValueError("another")
     assert device.told(other, "nothing") is other
+
+
+def test_a_net_that_does_not_fit_stays_where_it_was(monkeypatch, cupy):
+    def full(x):
+        raise fakecupy.OutOfMemoryError(1 << 31, 0)
+
+    net = little.net()
+    before = {name: param.value for name, param in net.params.items()}
+    monkeypatch.setattr(array, "mover", lambda destination: full)
+    with pytest.raises(device.OutOfMemory, match=r"at least 2\.00 GiB .* narrower layers are right"):
+        net.move("gpu")
+    assert net.device == "cpu" and all(param.value is before[name] for name, param in net.params.items())
 
 
 def test_without_cupy_an_error_stays_what_it_is(monkeypatch):

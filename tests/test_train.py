@@ -129,6 +129,14 @@ def test_the_solver_and_the_release_asked_for_are_those_of_the_run(train, tmp_pa
     assert refused(train("--epochs", 3, "--no-evaluation"), "solver adam, and solver is sgd now")
 
 
+def test_worker_processes_give_the_same_network_to_the_last_bit(train, tmp_path):
+    for folder, workers in (("run", 0), ("helped", 2)):
+        options = ["--augment", "--workers", workers, "--no-evaluation"]
+        code, _, err = train(*options, out=tmp_path / folder)
+        assert code == 0 and "note:" not in err
+    assert same(values(tmp_path / "helped", 1), values(tmp_path / "run", 1))
+
+
 def test_the_batch_in_parts_gives_the_same_network(whole, train, tmp_path):
     assert train("--sub-batches", 2, "--no-evaluation", "--no-dropout")[0] == 0
     assert train("--no-evaluation", "--no-dropout", out=tmp_path / "at once")[0] == 0
@@ -220,6 +228,9 @@ def test_what_is_no_time_is_refused_with_an_example(train, text):
         ("--epoch-size 0", "epoch_size"),
         ("--batch-size 0", "batch_size"),
         ("--sub-batches 0", "num_sub_batches"),
+        ("--workers=-1", "--workers: it is '-1'; a whole number from 0 on is right"),
+        ("--graph", "graph: the net is on the CPU"),
+        ("--precision half", "--precision"),
         ("--learning-rate nan", "learning_rate"),
         ("--learning-rate=-1", "learning_rate"),
         ("--momentum 1", "momentum: it is 1.0"),

@@ -18,7 +18,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from tqdm import tqdm
@@ -27,6 +27,7 @@ from dagnet import DagNN
 from dagnet.data import batches, imdb, isic2017, pack
 from dagnet.evaluation import assessment, scoring, segmentation
 from dagnet.files import atomic, checkpoint, simplenn
+from dagnet.layers import settings
 from dagnet.models import lesion_fcn
 from dagnet.training import pausing, profile, solvers, trainer
 
@@ -40,6 +41,8 @@ NO_MATTER = (
     "epochs",
     "learning_rate",
     "gpu",
+    "precision",
+    "graph",
     "workers",
     "no_evaluation",
     "sub_batches",
@@ -117,6 +120,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--no-evaluation", action="store_true", help="stop after the training")
     add("--gpu", action="store_true", help="compute on the GPU")
+    add(
+        "--precision",
+        choices=get_args(settings.Precision),
+        default="float32",
+        help="of products on the GPU: tf32, with about 3 decimal digits, is faster (default %(default)s)",
+    )
     add(
         "--graph",
         action="store_true",
@@ -295,6 +304,7 @@ def _network(args: argparse.Namespace) -> DagNN:
         seed=args.seed,
     )
     if args.gpu:
+        settings.change(precision=args.precision)
         net.move("gpu")
     return net
 

@@ -106,7 +106,9 @@ def train(
     and for a checkpoint of another network, profile or solver, FileExistsError where resume is False and exp_dir holds
     checkpoints, OSError where exp_dir cannot be written: all before the first epoch. Then pausing.TimeIsUp where time_limit
     ends it before num_epochs are done, FloatingPointError where a loss or a parameter becomes NaN or infinite, OSError where
-    the disk is full, and KeyboardInterrupt with a message on how to go on; what was written stays whole.
+    the disk is full, device.OutOfMemory (a RuntimeError) where the GPU's memory does not suffice, and KeyboardInterrupt with a
+    message on how to go on; what was written stays whole. On a GPU a loss that is not finite is found when losses are printed
+    next, at the latest before a checkpoint is written, and not at its batch: divergence says why.
     """
     if isinstance(net, SimpleNN):
         net = Chain(net)
