@@ -50,11 +50,8 @@ class Part(NamedTuple):
     images: slice
 
 
-def parts(x: Array, c: Array, of_attributes: bool, instance_weights: Array | None) -> list[Part]:
-    """Scores, labels and weights in parts for threads to share, one at least; on the GPU there is one, which is everything.
-
-    Raises ValueError for sizes that do not fit.
-    """
+def whole(x: Array, c: Array, of_attributes: bool, instance_weights: Array | None) -> Part:
+    """Scores, labels and weights of all pixels. Raises ValueError for sizes that do not fit."""
     array.check_floats("loss", x=x)
     xp, x = array.module_of(x, c), array.four_d(x)
     h, w, k, n = x.shape
@@ -64,7 +61,14 @@ def parts(x: Array, c: Array, of_attributes: bool, instance_weights: Array | Non
         v = xp.asarray(instance_weights)
         array.check_repeats("loss: instance_weights", v, goal)
         v = xp.broadcast_to(array.four_d(v), goal)
-    lines = max(1, PART_BYTES // max(1, w * k * x.itemsize)) if xp is np else max(1, h * n)
+    return Part(x, c, v, slice(0, h), slice(0, n))
+
+
+def parts(x: Array, c: Array, of_attributes: bool, instance_weights: Array | None) -> list[Part]:
+    """The same in parts for threads to share, one at least; on the GPU there is one, which is everything."""
+    x, c, v, _, _ = whole(x, c, of_attributes, instance_weights)
+    h, w, k, n = x.shape
+    lines = max(1, PART_BYTES // max(1, w * k * x.itemsize)) if array.module_of(x) is np else max(1, h * n)
     down, along = min(lines, h), max(1, lines // max(1, h))
     starts = [(row, image) for image in range(0, n, along) for row in range(0, h, down)] or [(0, 0)]
     cuts = [(slice(row, row + down), slice(image, image + along)) for row, image in starts]

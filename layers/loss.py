@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from . import array, attribute_losses, block, class_losses, geometry, labels, parts, threads
+from . import array, attribute_losses, block, class_losses, geometry, kernels, labels, parts, threads
 from .array import Array
 
 
@@ -67,6 +67,8 @@ def forward(
     Raises ValueError for an unknown loss, for labels or weights that do not fit, and where top_k is not of 1..C.
     """
     rule = formula(loss)
+    if loss == "softmaxlog" and (fast := kernels.serving("softmax", x)):
+        return _softmaxlog(fast.log_loss, x, c, instance_weights, normalise, derive=False)[0]
     given = {"threshold": threshold, "top_k": top_k}
     option = {rule.option: given[rule.option]} if rule.option else {}
 
@@ -81,6 +83,8 @@ def forward_derived(
     x: Array, c: Array, *, loss: str = "softmaxlog", instance_weights: Array | None = None, normalise: bool = False
 ) -> tuple[Array, Array]:
     """y, and backward's dx for a dy of 1, of a loss whose formula gives both. Raises ValueError as forward does."""
+    if loss == "softmaxlog" and (fast := kernels.serving("softmax", x)):
+        return _softmaxlog(fast.log_loss, x, c, instance_weights, normalise)
     rule, dx = formula(loss), _empty_like(x)
     scale = 1 / array.four_d(x).shape[3] if normalise else 1
 
@@ -123,6 +127,24 @@ def backward(
 
     threads.run(derive, cut)
     return dx
+
+
+def _softmaxlog(
+    log_loss: Callable[..., tuple[Array, Array]],
+    x: Array,
+    c: Array,
+    instance_weights: Array | None,
+    normalise: bool,
+    derive: bool = True,
+) -> tuple[Array, Array]:
+    """y and, with derive, dx, by a fast twin: pixels are rows, labels and weights numbers of x's dtype."""
+    x, c, v, _, _ = labels.whole(x, c, False, instance_weights)
+    pixels, dtype = array.base(x), x.dtype
+    c, v = (a if a is None else array.base(a).astype(dtype, copy=False).reshape(-1) for a in (c, v))
+    images = x.shape[3] if normalise else 1
+    total, dx = log_loss(pixels.reshape(-1, x.shape[2]), c, v, 1 / images, derive)
+    y = array.module_of(x).asarray(total / images, dtype)
+    return y, dx.reshape(pixels.shape).transpose(1, 2, 3, 0) if derive else dx
 
 
 def _parts(x: Array, c: Array, rule: Formula, instance_weights: Array | None) -> list[tuple[labels.Part]]:

@@ -11,7 +11,7 @@ Source    MatConvNet manual, 4.7; vl_nnnormalize of 1.0-beta25. Its CPU code tak
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from . import array, block, parts, threads
+from . import array, block, kernels, parts, threads
 from .array import Array
 
 
@@ -20,6 +20,8 @@ def forward(x: Array, *, param: Sequence[float] = (5, 1, 0.0001 / 5, 0.75)) -> A
     array.check_floats("LRN", x=x)
     n, kappa, alpha, beta = _checked(param)
     x = array.base(array.four_d(x))
+    if fast := kernels.serving("lrn", x):
+        return fast.forward(_pixels(x), n, kappa, alpha, beta).reshape(x.shape).transpose(1, 2, 3, 0)
     xp, y = array.module_of(x), array.empty_like(x)
 
     def piece(x: Array, y: Array) -> None:
@@ -35,6 +37,8 @@ def backward(x: Array, dy: Array, *, param: Sequence[float] = (5, 1, 0.0001 / 5,
     n, kappa, alpha, beta = _checked(param)
     x = array.four_d(x)
     x, dy = array.base(x), array.base(array.derivative("LRN", dy, x.shape))
+    if fast := kernels.serving("lrn", x, dy):
+        return fast.backward(_pixels(x), _pixels(dy), n, kappa, alpha, beta).reshape(x.shape).transpose(1, 2, 3, 0)
     xp, dx = array.module_of(x, dy), array.empty_like(x)
 
     def piece(x: Array, dy: Array, dx: Array) -> None:

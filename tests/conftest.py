@@ -91,6 +91,19 @@ def twins(request: pytest.FixtureRequest) -> Callable[[str], Any]:
     return of
 
 
+@pytest.fixture(params=["emulated", pytest.param("cupy", marks=pytest.mark.gpu)])
+def on_gpu(request: pytest.FixtureRequest) -> Callable[[ModuleType], Any]:
+    """on_gpu(module): its functions, for NumPy arrays, through the GPU's kernels: on the emulator, or on a GPU."""
+    if request.param == "emulated":
+        request.getfixturevalue("emulated")
+        return lambda module: module
+    try:
+        array.cupy_module()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    return OnGpu
+
+
 class OnGpu:
     """A module whose functions take and give NumPy arrays and work on the GPU."""
 

@@ -10,6 +10,10 @@
 #define WIDE (16 / (int)sizeof(T))
 template <int N> struct __align__(N * sizeof(T)) Pack {
     T of[N];
+    __device__ __forceinline__ void operator+=(const Pack& other) {
+#pragma unroll
+        for (int k = 0; k < N; k++) of[k] += other.of[k];
+    }
 };
 
 template <int N> __device__ __forceinline__ Pack<N> load(const T* __restrict__ x, long long at) {
@@ -24,22 +28,35 @@ template <int N> __device__ __forceinline__ void store(T* __restrict__ y, long l
 #define ROW ((long long)blockIdx.x * blockDim.y + threadIdx.y)
 #define PLACE (blockIdx.y * blockDim.x + threadIdx.x)
 
-// The sum over the rows of threads of a block, of each column of threads, for the threads of row 0. All threads must come.
-// `kept` is shared memory with room for each thread's values. The order of the additions is always the same.
-template <int N> __device__ Pack<N> sum_over_rows(Pack<N> values, T* kept) {
-    Pack<N>* all = (Pack<N>*)kept;
+// The sum of each column of threads of a block, for the thread of row 0. All threads of the block must come; `kept` is shared
+// memory with room for a value of each. The order of the additions is always the same.
+template <class V> __device__ V sum_over_rows(V value, V* kept) {
     int own = threadIdx.y * blockDim.x + threadIdx.x;
-    all[own] = values;
+    kept[own] = value;
     for (int half = blockDim.y / 2; half; half /= 2) {  // blockDim.y is a power of two
         __syncthreads();
-        if (threadIdx.y < half) {
-            Pack<N> other = all[own + half * blockDim.x];
-#pragma unroll
-            for (int k = 0; k < N; k++) all[own].of[k] += other.of[k];
+        if (threadIdx.y < half) kept[own] += kept[own + half * blockDim.x];
+    }
+    return kept[own];
+}
+
+// The sum of each row of threads of a block, or the largest (NaN is passed on), for every thread of the row. As above.
+template <class V> __device__ V over_row(V value, V* kept, bool largest) {
+    V* row = kept + threadIdx.y * blockDim.x;
+    row[threadIdx.x] = value;
+    for (int half = blockDim.x / 2; half; half /= 2) {  // blockDim.x is a power of two
+        __syncthreads();
+        if (threadIdx.x < half) {
+            V own = row[threadIdx.x], other = row[threadIdx.x + half];
+            row[threadIdx.x] = !largest ? own + other : own > other || own != own ? own : other;
         }
     }
-    return all[own];
+    __syncthreads();
+    value = row[0];
+    __syncthreads();  // then `kept` may be used again
+    return value;
 }
+
 #define ROOM __shared__ __align__(16) T kept[256 * WIDE]  // for launch.BLOCK threads
 
 // Lists that a kernel takes by value: launch.py makes them of Python's lists. 4 KB is the most that a kernel may take.

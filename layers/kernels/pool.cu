@@ -116,9 +116,7 @@ template <int N> __device__ __forceinline__ void means(const T* __restrict__ x, 
     for (int q = right.first; q < right.end; q++)
 #pragma unroll 2
         for (int p = down.first; p < down.end; p++) {
-            Pack<N> value = load<N>(corner, ((long long)p * s.w + q) * s.c + c);
-#pragma unroll
-            for (int k = 0; k < N; k++) sum.of[k] += value.of[k];
+            sum += load<N>(corner, ((long long)p * s.w + q) * s.c + c);
         }
 #pragma unroll
     for (int k = 0; k < N; k++) sum.of[k] *= share;

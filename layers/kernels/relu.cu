@@ -55,7 +55,7 @@ __device__ __forceinline__ void masked_rows(const T* __restrict__ dy, const T* _
             }
             store<N>(dx, at, d);
         }
-    sum = sum_over_rows<N>(sum, kept);
+    sum = sum_over_rows(sum, (Pack<N>*)kept);
     if (threadIdx.y == 0 && c < channels) store<N>(sums, (long long)blockIdx.x * channels + c, sum);
 }
 

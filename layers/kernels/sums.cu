@@ -5,12 +5,9 @@ __device__ __forceinline__ void rows_of_block(const T* __restrict__ x, T* __rest
     int c = PLACE * N, first = blockIdx.x * each, end = min(first + each, rows);
     Pack<N> sum = {};
     if (c < channels)
-        for (int row = first + threadIdx.y; row < end; row += blockDim.y) {
-            Pack<N> v = load<N>(x, (long long)row * channels + c);
-#pragma unroll
-            for (int k = 0; k < N; k++) sum.of[k] += v.of[k];
-        }
-    sum = sum_over_rows<N>(sum, kept);
+        for (int row = first + threadIdx.y; row < end; row += blockDim.y)
+            sum += load<N>(x, (long long)row * channels + c);
+    sum = sum_over_rows(sum, (Pack<N>*)kept);
     if (threadIdx.y == 0 && c < channels) store<N>(sums, (long long)blockIdx.x * channels + c, sum);
 }
 

@@ -34,7 +34,12 @@ def of_columns(x: Array) -> Array:
     width = x.shape[1] // launch.step(x)
     if len(x) > PARTS:
         x = _added(x, parts(len(x), width))
-    return _added(x, Parts((1, -(-width // LAST[0])), LAST, len(x)))[0]
+    return _added(x, Parts(*last(width), len(x)))[0]
+
+
+def last(width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The grid and block of a kernel that adds up the parts of `width` sums."""
+    return (1, -(-width // LAST[0])), LAST
 
 
 def _added(x: Array, cut: Parts) -> Array:
