@@ -41,18 +41,16 @@ def told(error: Exception, remedy: str) -> Exception:
     )
 
 
-def reserve(size: int) -> bool:
-    """Let CuPy's pool hold at least `size` bytes that are not in use, in one piece; False where the GPU has not as many.
-
-    A pool that holds as many already is left as it is.
-    """
+def reserve(total: int) -> bool:
+    """Let CuPy's pool hold at least `total` bytes, those in use included, and what it lacks in one piece; False where the GPU
+    has not as many."""
     cupy = array.cupy_module()
     pool = cupy.get_default_memory_pool()
-    if pool.free_bytes() >= size:
+    if pool.total_bytes() >= total:
         return True
     pool.free_all_blocks()  # small pieces of before would stand in its way
     try:
-        pool.malloc(size)  # given back at once, since nobody holds it: the pool keeps it
+        pool.malloc(total - pool.used_bytes())  # given back at once, since nobody holds it: the pool keeps it
     except cupy.cuda.memory.OutOfMemoryError:
         return False
     return True

@@ -137,9 +137,6 @@ class MemoryPool:
     def free_all_blocks(self, stream=None):
         self.kept = 0
 
-    def free_bytes(self):
-        return self.kept
-
     def used_bytes(self):
         return self.used
 

@@ -140,7 +140,10 @@ def run(
             found = taken or told()
     except divergence.Spoiled as late:
         its = parts[late.look]
-        place = divergence.first_place(net, {name: array.to_gpu(x) for name, x in get_batch(its).items()})
+        try:
+            place = divergence.first_place(net, {name: array.to_gpu(x) for name, x in get_batch(its).items()})
+        except MemoryError:
+            place = "where is not known, since the GPU has no room to keep all layers' values"
         raise FloatingPointError(
             f"training: '{late.objective}' became not finite in epoch {epoch}, {kind}, images {_listed([its])}: {place}"
         ) from None
@@ -237,15 +240,14 @@ def _with_room(net: DagNN, recipe: Recipe, arriving: Iterator[Inputs]) -> Iterat
 
 
 def _bytes_of_step(net: DagNN, recipe: Recipe, inputs: Inputs) -> int:
-    """What a step takes beside the parameters' values: values, derivatives, scratch, and what the solver has yet to make."""
+    """What a training holds at most: values, derivatives, what the solver keeps, scratch."""
     values = arguments.values(net)
     held, itemsize = sum(v.nbytes for v in values.values()), max(v.itemsize for v in values.values())
     sizes = {name: x.shape for name, x in inputs.items() if name in net.inputs}
     peaks = memory.peaks(net, sizes, list(recipe.der_outputs), net.input_ders)
     peak = peaks.training if net.conserve_memory else peaks.training_kept
-    kept = sum(value.nbytes for name, value in values.items() if name not in recipe.state)
-    kept *= len(recipe.solver.arrays) or 1
-    return peak * itemsize // 4 - held + kept + settings.current().scratch
+    kept = len(recipe.solver.arrays) or 1
+    return peak * itemsize // 4 + kept * held + settings.current().scratch
 
 
 def _checked(inputs: Inputs) -> Inputs:
