@@ -61,7 +61,7 @@ def side(name):
     return contenders.side(name, "cpu")
 
 
-@pytest.mark.parametrize("name", [*contenders.OURS, *contenders.THEIRS])
+@pytest.mark.parametrize("name", [name for name in (*contenders.OURS, *contenders.THEIRS) if "graph" not in name])
 def test_every_unit_and_part_runs_on_either_side(name):
     contender, net = side(name), counts.network(1 / 32)
     for unit in counts.units(net, 32, 2):
@@ -75,6 +75,11 @@ def test_every_unit_and_part_runs_on_either_side(name):
         step()
     contender.wait()
     assert contender.memory() > 10
+
+
+def test_a_graph_is_asked_for_on_a_gpu_alone():
+    with pytest.raises(ValueError, match="graph: the net is on the CPU"):
+        side("dagnet float32, graph").training((32, 32, 3, 2), 1 / 32)
 
 
 def test_both_sides_compute_on_the_same_shapes():
@@ -248,7 +253,18 @@ def test_a_process_that_fails_is_told_with_its_last_words(monkeypatch, program, 
 def test_what_matters_most_comes_first_and_without_pytorch_all_is_dagnets():
     assert [task.task for task in running.tasks(True)[:7]] == ["machine"] + ["step"] * 6
     assert all(task.name.startswith("dagnet") for task in running.tasks(False))
-    assert len(set(running.tasks(True))) == len(running.tasks(True)) == 1 + 6 + 2 + 4
+    assert len(set(running.tasks(True))) == len(running.tasks(True)) == 1 + 6 + 2 + 4 + 2
+    assert [t.task for t in running.tasks(False)] == [
+        "machine",
+        "step",
+        "step",
+        "ceilings",
+        "ceilings",
+        "layers",
+        "layers",
+        "step",
+        "step",
+    ]
 
 
 # -- the verb

@@ -2,10 +2,12 @@
 
 The works: training steps of VGG-16's convolutions (step) and of the paper's network (paper), segmentation by it (segment),
 VGG-16's 3x3 layers in all three passes (conv), other layers (layers), and what a training step and an evaluation of the
-paper's network cost as images and batches grow (growth). The contenders: dagnet on NumPy and SciPy's BLAS
-(plain), with the kernels that numba compiles (fast), with convolutions by matrix products alone (exact); PyTorch in both its
-memory formats. Each contender runs in processes of its own, in turn, so that a noisy machine is noisy for all. Figures are
-medians over all steps of all rounds, with quartiles; ratios are to PyTorch in the memory format in which it is faster.
+paper's network cost as images and batches grow (growth). The contenders: dagnet on NumPy and SciPy's BLAS (plain), with the
+kernels that numba compiles (fast), with convolutions by matrix products alone (exact); PyTorch in both its memory formats.
+Each contender runs in processes of its own, in turn, so that a noisy machine is noisy for all. Figures are medians over all
+steps of all rounds, with quartiles; ratios are to PyTorch in the memory format in which it is faster.
+
+With --gpu: the paper's step at full size and each of its layers, in float32 and TF32; docs/measured/gpu.md says how.
 """
 
 import argparse

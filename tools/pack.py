@@ -5,7 +5,8 @@
     dagnet train --data PACK --vgg PACK/vgg16.mat ...                   there
 
 PACK holds images-1.zip, images-2.zip ... (unzipped into one folder they are the challenge's folders), vgg16.mat and pack.json
-with the checksums, which `dagnet train` looks at first. A packing that was interrupted goes on with the same command.
+with the checksums, which `dagnet train` looks at first. A packing that was interrupted goes on with the same command. All
+that is to be done on such a machine, in its order: docs/measured/gpu.md.
 
 Nothing is lost for training: an image and its mask are kept as they are, or, where that is shorter, resized to --size as
 `dagnet train` would resize them, without further loss. Such an image is scored at that size and not at its own. Of VGG-16 the

@@ -53,9 +53,12 @@ def torch_vgg_step(channels_last: bool) -> dict[str, Step]:
     return {"step": step}
 
 
-def training_steps(net: "DagNN", inputs: Mapping[str, Any]) -> dict[str, Step]:
-    """`step`: a batch as the trainer runs it: forward, loss, accuracy, backward, SGD with momentum; and its parts."""
-    from dagnet.training import divergence, passes, profile, solvers
+def training_steps(net: "DagNN", inputs: Mapping[str, Any], graph: bool = False) -> dict[str, Step]:
+    """`step`: a batch as the trainer runs it: forward, loss, accuracy, backward, SGD with momentum; and its parts.
+
+    graph: on a GPU, let a CUDA graph launch forward and backward. Raises ValueError on the CPU.
+    """
+    from dagnet.training import divergence, passes, profile, solvers, stepping
 
     net.input_ders = False
     images = inputs["input"].shape[3]
@@ -67,6 +70,7 @@ def training_steps(net: "DagNN", inputs: Mapping[str, Any]) -> dict[str, Step]:
         num_sub_batches=1,
         weight_decay=1e-4,
         der_outputs={"objective": 1.0},
+        stepper=stepping.Stepper(net, {"objective": 1.0}) if graph else None,
     )
     passes.start(net, recipe, "train")
     watch = divergence.Watch(net, list(recipe.der_outputs), looks=1_000_000)

@@ -17,8 +17,13 @@ from dagnet.layers import settings
 
 from . import counts, work
 
-# dagnet's precision, or (TF32, channels_last) of PyTorch, under the name in the tables.
-OURS: dict[str, settings.Precision] = {"dagnet float32": "float32", "dagnet TF32": "tf32"}
+# dagnet's precision and whether a CUDA graph launches its step; of PyTorch TF32 and channels_last; by the name in the tables.
+OURS: dict[str, tuple[settings.Precision, bool]] = {
+    "dagnet float32": ("float32", False),
+    "dagnet TF32": ("tf32", False),
+    "dagnet float32, graph": ("float32", True),
+    "dagnet TF32, graph": ("tf32", True),
+}
 THEIRS = {
     "PyTorch float32": (False, True),
     "PyTorch TF32": (True, True),
@@ -33,7 +38,7 @@ def side(name: str, place: str) -> Any:
     if name in OURS:
         from .ours import Ours
 
-        return Ours(place, OURS[name])
+        return Ours(place, *OURS[name])
     from .theirs import Theirs
 
     return Theirs(place, *THEIRS[name])

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from dagnet.layers.kernels.gpu import launch
 from dagnet.tools.benchmark import networks
 
 from dagnet.layers import array, device, settings
@@ -14,10 +15,11 @@ from .work import Step
 
 
 class Ours(work.Side):
-    """Precision "float32" or "tf32"; place "gpu" or "cpu"."""
+    """place "gpu" or "cpu"; precision "float32" or "tf32"; graph: let a CUDA graph launch the step's forward and backward."""
 
-    def __init__(self, place: str, precision: settings.Precision) -> None:
+    def __init__(self, place: str, precision: settings.Precision, graph: bool) -> None:
         settings.change(precision=precision)
+        self._graph = graph
         self._there, self._on_gpu = array.mover(place), place == "gpu"
         self._before = device.taken() if self._on_gpu else 0
 
@@ -34,7 +36,7 @@ class Ours(work.Side):
         """The step as the trainer takes it, and its parts."""
         net = lesion_fcn.lesion_fcn(None, width=width)
         net.move("gpu" if self._on_gpu else "cpu")
-        return networks.training_steps(net, {"input": self._data(size), "label": self._label(size)})
+        return networks.training_steps(net, {"input": self._data(size), "label": self._label(size)}, self._graph)
 
     def layer(self, unit: Unit, block: Any) -> dict[str, Step]:
         """Forward, and forward with backward, of the unit's block."""
@@ -58,12 +60,8 @@ class Ours(work.Side):
     def ceilings(self, side: int) -> dict[str, tuple[Step, float]]:
         """What the machine can do at best, and how many operations or bytes that is: a matrix product, and a copy."""
         a, b, c = (self._there(np.ones((side, side), np.float32)) for _ in range(3))
-        xp = array.module_of(a)
-        if self._on_gpu:
-            from dagnet.layers.kernels.gpu import launch
-
-            return {"product": (lambda: launch.gemm(a, b, c), 2.0 * side**3), "copy": self._copy(side)}
-        return {"product": (lambda: xp.matmul(a, b, out=c), 2.0 * side**3), "copy": self._copy(side)}
+        product = (lambda: launch.gemm(a, b, c)) if self._on_gpu else (lambda: np.matmul(a, b, out=c))
+        return {"product": (product, 2.0 * side**3), "copy": self._copy(side)}
 
     def _copy(self, side: int) -> tuple[Step, float]:
         source = self._there(np.ones(4 * side * side, np.float32))
