@@ -175,7 +175,7 @@ def test_average_is_the_mean_over_all_pixels_since_reset(xp, rng, normalise):
         block.forward([x, c], [])
         total += float(loss.forward(x, c))
     assert block.num_averaged == 3 * 3 * 4 * 2
-    assert float(block.average) == pytest.approx(total / block.num_averaged, rel=1e-12)
+    assert float(block.average) == pytest.approx(total / float(block.num_averaged), rel=1e-12)
     block.reset()
     assert (block.average, block.num_averaged) == (0, 0)
 
