@@ -60,12 +60,16 @@ def emulated(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["plain", "fast"])
+@pytest.fixture(params=["plain", "fast", "emulated"])
 def tier(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The plain code, then numba's twins: one body of a test serves both."""
+    """The plain code, numba's twins, the GPU's kernels on the emulator: one body of a test serves all."""
+    if request.param == "emulated":
+        if "xp" in request.fixturenames and request.getfixturevalue("xp") is not np:
+            pytest.skip("the emulator runs on NumPy's arrays")
+        request.getfixturevalue("emulated")
     if request.param == "fast" and not kernels.has_numba():
         pytest.skip("numba, the extra `fast`, is not installed")
-    with settings.using(fast=request.param == "fast"):
+    with settings.using(fast=request.param != "plain"):
         yield
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from dagnet.layers import array, bnorm, gradcheck, parts
 
+pytestmark = pytest.mark.usefixtures("tier")
+
 
 def data(xp, rng, dtype=np.float64):
     """x (3, 4, 5, 2) with channels of very different mean and scale, and g, b, moments."""

@@ -8,6 +8,8 @@ import pytest
 from dagnet.layers import array, gradcheck, lrn, parts
 from tests import oracles, recorded
 
+pytestmark = pytest.mark.usefixtures("tier")
+
 
 @pytest.mark.parametrize("n", [1, 2, 5, 6, 30])
 def test_backward_is_the_slope_of_forward(xp, rng, n):

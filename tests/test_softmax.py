@@ -6,6 +6,8 @@ import pytest
 from dagnet.layers import array, gradcheck, softmax
 from tests import oracles
 
+pytestmark = pytest.mark.usefixtures("tier")
+
 SHAPE = (3, 4, 5, 2)
 
 

@@ -1,18 +1,18 @@
 // Batch normalisation of x (rows, C). layers/bnorm.py has the formulas.
 //
 // Sums over rows are in double, and in two stages: blocks of PLACE's layout add `each` rows, others the `parts` results.
-// They are of x - shift, where shift is the channel's first number, so that no digits are lost where x's mean is large.
+// They are of x - shift, where shift (C) is near each channel's mean, so that no digits are lost where that is large.
 
 #define TOTALS __shared__ double kept[256]
 
 extern "C" __global__ void __launch_bounds__(256)
-bnorm_sums(const T* __restrict__ x, double* __restrict__ sums, double* __restrict__ squares, int rows, int channels, int each) {
+bnorm_sums(const T* __restrict__ x, const T* __restrict__ shift, double* __restrict__ sums, double* __restrict__ squares, int rows, int channels, int each) {
     TOTALS;
     int c = PLACE, first = blockIdx.x * each, end = min(first + each, rows);
     double sum = 0, square = 0;
     if (c < channels)
         for (int row = first + threadIdx.y; row < end; row += blockDim.y) {
-            double d = x[(long long)row * channels + c] - x[c];
+            double d = x[(long long)row * channels + c] - shift[c];
             sum += d;
             square += d * d;
         }
@@ -36,25 +36,25 @@ __device__ __forceinline__ double added(const double* __restrict__ sums, int par
 
 // share: 1 / rows; moments (C, 2): mu and sigma; mean (C): of x - shift, which mu rounds away where x's mean is large.
 extern "C" __global__ void __launch_bounds__(256)
-bnorm_moments(const T* __restrict__ x, const double* __restrict__ sums, const double* __restrict__ squares,
+bnorm_moments(const T* __restrict__ shift, const double* __restrict__ sums, const double* __restrict__ squares,
               T* __restrict__ moments, T* __restrict__ mean, double share, int parts, int channels, double epsilon) {
     TOTALS;
     int c = PLACE;
     double m = added(sums, parts, channels, c, kept) * share, square = added(squares, parts, channels, c, kept) * share;
     if (threadIdx.y || c >= channels) return;
-    moments[2 * c] = x[c] + m;
+    moments[2 * c] = shift[c] + m;
     moments[2 * c + 1] = sqrt(max(square - m * m, 0.0) + epsilon);
     mean[c] = m;
 }
 
-// mean is null where the moments were given.
+// shift and mean are null where the moments were given.
 extern "C" __global__ void __launch_bounds__(256)
 bnorm_forward(const T* __restrict__ x, const T* __restrict__ g, const T* __restrict__ b, const T* __restrict__ moments,
-              const T* __restrict__ mean, T* __restrict__ y, int rows, int channels) {
+              const T* __restrict__ shift, const T* __restrict__ mean, T* __restrict__ y, int rows, int channels) {
     int c = PLACE;
     long long at = ROW * channels + c;
     if (ROW >= rows || c >= channels) return;
-    T centred = mean ? x[at] - x[c] - mean[c] : x[at] - moments[2 * c];
+    T centred = mean ? x[at] - shift[c] - mean[c] : x[at] - moments[2 * c];
     y[at] = centred * (g[c] / moments[2 * c + 1]) + b[c];
 }
 

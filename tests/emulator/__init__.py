@@ -14,6 +14,7 @@ import hashlib
 import itertools
 import math
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -40,6 +41,7 @@ FAULTS = {
     5: "it gave up by __trap",
 }
 DYNAMIC_SHARED = re.compile(r"extern __shared__ (\w+) (\w+)\[\];")
+Place = tuple[int, int]  # an array's address and bytes: two views of the same memory are one array to a kernel
 _lock = threading.Lock()  # kernels hold their state in static variables
 
 
@@ -96,7 +98,7 @@ class Function:
         """Runs it in all orders. Raises KernelError where it goes wrong."""
         grid, block = (*grid, 1, 1)[:3], (*block, 1, 1)[:3]
         self._check_limits(grid, block, shared_mem)
-        arrays = {id(x): x for _, x in self._arrays(args)}
+        arrays = {_place(x): x for _, x in self._arrays(args)}
         if any(np.may_share_memory(a, b) for a, b in itertools.combinations(arrays.values(), 2)):
             raise KernelError(
                 f"{self.name}: two of its arrays overlap; the emulator knows only one and the same, or apart"
@@ -110,8 +112,8 @@ class Function:
                 for each in (*guarded.values(), shared):
                     each.release()
 
-    def _run(self, grid: tuple, block: tuple, args: tuple, guarded: dict[int, Guarded], shared: Guarded) -> None:
-        written = {p.name + i: guarded[id(x)] for (p, i), x in self._arrays(args) if not p.is_const}
+    def _run(self, grid: tuple, block: tuple, args: tuple, guarded: dict[Place, Guarded], shared: Guarded) -> None:
+        written = {p.name + i: guarded[_place(x)] for (p, i), x in self._arrays(args) if not p.is_const}
         first: dict[str, bytes] = {}
         for order in ORDERS:
             self._once(grid, block, args, guarded, shared, order)
@@ -133,7 +135,9 @@ class Function:
             elif parameter.is_array and value is not None:
                 yield (parameter, ""), value
 
-    def _once(self, grid: tuple, block: tuple, args: tuple, guarded: dict, shared: Guarded, order: int) -> None:
+    def _once(
+        self, grid: tuple, block: tuple, args: tuple, guarded: dict[Place, Guarded], shared: Guarded, order: int
+    ) -> None:
         held = [self._value(parameter, value, guarded) for parameter, value in zip(self.parameters, args, strict=True)]
         places = (ctypes.c_void_p * len(held))(*(v.ctypes.data for v in held))
         fault = ctypes.c_void_p()
@@ -154,7 +158,7 @@ class Function:
             if outcome != NEEDS_FIBRES:
                 break
             self._fibres = True
-        near = {p.name + i: guarded[id(x)] for (p, i), x in self._arrays(args)}
+        near = {p.name + i: guarded[_place(x)] for (p, i), x in self._arrays(args)}
         near["its dynamic shared memory"] = shared
         if outcome == OUTSIDE:
             names = [name for name, each in near.items() if fault.value and each.holds(fault.value)]
@@ -164,12 +168,12 @@ class Function:
         if touched := [name for name, each in near.items() if each.touched()]:
             raise KernelError(f"{self.name}: it writes outside {touched[0]}")
 
-    def _value(self, parameter: source.Parameter, value: Any, guarded: dict[int, Guarded]) -> np.ndarray:
+    def _value(self, parameter: source.Parameter, value: Any, guarded: dict[Place, Guarded]) -> np.ndarray:
         """What the kernel gets for an argument."""
         if parameter.type == "Arrays":
-            return np.array([guarded[id(x)].address for x in value] + [0] * (source.LIST - len(value)), np.uint64)
+            return np.array([guarded[_place(x)].address for x in value] + [0] * (source.LIST - len(value)), np.uint64)
         if parameter.is_array:
-            return np.array(0 if value is None else guarded[id(value)].address, np.uint64)
+            return np.array(0 if value is None else guarded[_place(value)].address, np.uint64)
         return np.array(value)
 
     def _check_limits(self, grid: tuple, block: tuple, shared_mem: int) -> None:
@@ -196,6 +200,10 @@ class Module:
     def get_function(self, name: str) -> Function:
         """The kernel of that name."""
         return Function(self._library, name, self._parameters[name])
+
+
+def _place(x: np.ndarray) -> Place:
+    return x.ctypes.data, x.nbytes
 
 
 def _compiled(folder: Path, file: str, text: str, parameters: dict[str, tuple[source.Parameter, ...]]) -> Path:
@@ -242,8 +250,8 @@ _empty = np.empty
 @contextmanager
 def using(folder: Path) -> Iterator[None]:
     """The emulator in the GPU's place, for NumPy arrays; libraries are kept in the folder."""
-    if not shutil.which("g++"):
-        pytest.skip("the kernels run without a GPU where there is g++; it is not installed")
+    if not shutil.which("g++") or platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("the kernels run without a GPU where there are g++ and an x86-64 processor")
     twins = kernels._twins
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "module", functools.partial(Module, folder))

@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <sys/mman.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #define __global__
@@ -50,10 +49,29 @@ static const int warpSize = 32;
 
 namespace emu {
 
+// A place in a program to go on from: its stack pointer, above which lie the registers that a function must keep. (ucontext
+// would know other processors too, but asks the system at every change, which takes ten times as long.)
+typedef void* Context;
+asm(R"(
+emu_switch:
+    push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15
+    mov %rsp, (%rdi)
+    mov (%rsi), %rsp
+    pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp
+    ret
+)");
+extern "C" void emu_switch(Context* from, const Context* to) __attribute__((visibility("hidden")));
+
+static Context beginning(char* stack, size_t bytes, void (*function)()) {
+    void** top = (void**)(stack + bytes) - 8;
+    top[6] = (void*)function;
+    return top;
+}
+
 enum Outcome { FINE, OUTSIDE, NEEDS_FIBRES, BARRIER_NOT_REACHED, DIFFERENT_BARRIERS, TRAPPED };
 enum State { READY, AT_BLOCK, AT_WARP, DONE };
 struct Fibre {
-    ucontext_t context;
+    Context context;
     State state;
     int line;
     double slot;  // what a warp shuffle passes on
@@ -63,7 +81,7 @@ static const int MOST = 1024;
 static const size_t STACK = 64 << 10;
 static Fibre fibres[MOST];
 static char* stacks = nullptr;
-static ucontext_t scheduler;
+static Context scheduler;
 static sigjmp_buf way_out;
 static bool with_fibres;
 static int current;
@@ -84,13 +102,13 @@ static void wait(State state, int line) {
     Fibre& own = fibres[current];
     own.state = state;
     own.line = line;
-    swapcontext(&own.context, &scheduler);
+    emu_switch(&own.context, &scheduler);
 }
 
 static void start() {
     body(arguments);
     fibres[current].state = DONE;
-    swapcontext(&fibres[current].context, &scheduler);
+    emu_switch(&fibres[current].context, &scheduler);
 }
 
 static void become(int thread) {
@@ -130,19 +148,15 @@ static void run_block(int threads, int order) {
     if (!stacks)
         stacks = (char*)mmap(nullptr, MOST * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (int t = 0; t < threads; t++) {
-        getcontext(&fibres[t].context);
-        fibres[t].context.uc_stack.ss_sp = stacks + t * STACK;
-        fibres[t].context.uc_stack.ss_size = STACK;
-        fibres[t].context.uc_link = nullptr;
+        fibres[t].context = beginning(stacks + t * STACK, STACK, start);
         fibres[t].state = READY;
-        makecontext(&fibres[t].context, start, 0);
     }
     for (;;) {
         for (int i = 0; i < threads; i++) {
             int t = turn(i, threads, order);
             if (fibres[t].state != READY) continue;
             become(t);
-            swapcontext(&scheduler, &fibres[t].context);
+            emu_switch(&scheduler, &fibres[t].context);
         }
         int done = 0;
         bool warps = false;

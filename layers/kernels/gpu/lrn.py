@@ -14,7 +14,8 @@ def forward(x: Array, n: int, kappa: float, alpha: float, beta: float) -> Array:
 
 def backward(x: Array, dy: Array, n: int, kappa: float, alpha: float, beta: float) -> Array:
     """dx."""
-    dx, shares = array.module_of(x, dy).empty((2, *x.shape), x.dtype)
+    xp = array.module_of(x, dy)
+    dx, shares = xp.empty(x.shape, x.dtype), xp.empty(x.shape, x.dtype)
     layout = launch.plane(*x.shape)
     args = (x, dy, dx, shares, *x.shape, n, kappa, alpha, beta)
     launch.kernel("lrn", "lrn_shares", x.dtype)(*layout, args)
