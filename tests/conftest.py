@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from dagnet.layers import array, kernels, settings
-from tests import emulator
+from tests import emulator, standin
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -42,15 +43,38 @@ def data_dir() -> Path:
     return folder
 
 
-@pytest.fixture(params=["numpy", pytest.param("cupy", marks=pytest.mark.gpu)])
-def xp(request: pytest.FixtureRequest) -> ModuleType:
-    """NumPy, and CuPy where there is a GPU: one body of a test serves both."""
-    if request.param == "numpy":
-        return np
+@contextmanager
+def on_the_gpu(kind: str) -> Iterator[ModuleType]:
+    """The module `cupy`: "standin", which refuses what CuPy refuses, or CuPy itself; skips the test where there is no GPU."""
+    if kind == "standin":
+        with standin.installed() as cupy:
+            yield cupy
+        return
     try:
-        return array.cupy_module()
+        cupy = array.cupy_module()
     except RuntimeError as error:
         pytest.skip(str(error))
+    yield cupy
+
+
+ON_THE_GPU = ["standin", pytest.param("cupy", marks=pytest.mark.gpu)]
+
+
+@pytest.fixture(params=ON_THE_GPU)
+def gpu(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
+    """The module `cupy`: what stands in for it, and where there is a GPU CuPy itself. net.move("gpu") then works."""
+    with on_the_gpu(request.param) as cupy:
+        yield cupy
+
+
+@pytest.fixture(params=["numpy", *ON_THE_GPU])
+def xp(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
+    """NumPy, what stands in for CuPy, and CuPy where there is a GPU: one body of a test serves all."""
+    if request.param == "numpy":
+        yield np
+        return
+    with on_the_gpu(request.param) as cupy:
+        yield cupy
 
 
 @pytest.fixture

@@ -41,12 +41,7 @@ def test_what_is_on_the_cpu_is_not_copied(rng):
     assert all(array.to_numpy(x) is x for x in packed(rng) + sparse(rng))
 
 
-@pytest.mark.gpu
-def test_to_the_gpu_and_back_neither_values_nor_memory_order_change(rng):
-    try:
-        array.cupy_module()
-    except RuntimeError as error:
-        pytest.skip(str(error))
+def test_to_the_gpu_and_back_neither_values_nor_memory_order_change(gpu, rng):
     for x in packed(rng) + sparse(rng):
         there = array.to_gpu(x)
         assert array.to_gpu(there) is there and np.array_equal(array.to_numpy(there), x)

@@ -99,7 +99,7 @@ def test_of_several_grids_an_image_the_first_ones_are_the_first_images(xp, rng):
         assert xp.allclose(dx[..., n : n + 1], sum(d for d, _ in each), rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("order", [np.asfortranarray, array.channels_last, np.ascontiguousarray])
+@pytest.mark.parametrize("order", [lambda a: a.T.copy().T, array.channels_last, lambda a: a.copy()])
 def test_any_memory_order_is_accepted_and_the_common_one_comes_back_in_the_same_dtype(xp, rng, order):
     x, g = (order(xp.asarray(a)) for a in operands(rng, (5, 6, 3, 2), (4, 3, 4), np.float32))
     before = x.copy(), g.copy()

@@ -92,13 +92,15 @@ def test_parts_of_any_size_give_the_same(xp, rng, monkeypatch, size_of_part):
         assert oracles.error(a, array.to_numpy(c)) < 1e-13
 
 
-@pytest.mark.parametrize("order", [np.asfortranarray, array.channels_last, lambda a: np.flip(np.flip(a).copy())])
+@pytest.mark.parametrize(
+    "order", [lambda a: a.T.copy().T, array.channels_last, lambda a: a[::-1, ::-1, ::-1].copy()[::-1, ::-1, ::-1]]
+)
 def test_any_memory_order_is_accepted_and_the_common_one_comes_back(xp, rng, order):
     x, w, b = operands(rng, (5, 6, 3, 2), (3, 3, 3, 4), np.float32)
     y = conv.forward(*map(xp.asarray, (x, w, b)), pad=1)
     again = conv.forward(*(order(a) if a.ndim == 4 else a for a in map(xp.asarray, (x, w, b))), pad=1)
     assert (y == again).all() and again.dtype == np.float32
-    assert array.base(again).base is again.base or array.base(again) is again.base
+    assert xp.shares_memory(array.base(again), again)
 
 
 def test_arguments_are_never_written_to(xp, rng):

@@ -100,7 +100,7 @@ def test_not_a_number_is_passed_on_so_that_training_can_stop(xp, method):
 
 
 @every_method
-@pytest.mark.parametrize("order", [np.asfortranarray, array.channels_last, np.ascontiguousarray])
+@pytest.mark.parametrize("order", [lambda a: a.T.copy().T, array.channels_last, lambda a: a.copy()])
 def test_any_memory_order_is_accepted_and_the_common_one_comes_back_in_the_same_dtype(xp, rng, method, order):
     x = order(xp.asarray(rng.standard_normal((9, 10, 3, 2)), np.float32))
     rois, before = xp.asarray(ROIS, np.float32), x.copy()

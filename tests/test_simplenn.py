@@ -410,17 +410,13 @@ def test_neither_weights_nor_input_are_written_to():
     )
 
 
-@pytest.mark.gpu
-def test_on_the_gpu_a_chain_computes_the_same():
+def test_on_the_gpu_a_chain_computes_the_same(gpu):
     from dagnet.layers.array import to_gpu, to_numpy
 
     net = chain()
     del net.layers[4]  # dropout draws other masks there
     expected = run(net, X, dzdy=1.0)
-    try:
-        net.move("gpu")
-    except RuntimeError as error:
-        pytest.skip(str(error))
+    net.move("gpu")
     res = run(net, to_gpu(X), dzdy=1.0, sync=True)
     assert np.allclose(to_numpy(res[0].dzdx), expected[0].dzdx, rtol=1e-10)
     with pytest.raises(ValueError, match="x: it is a numpy array and the net is on the gpu"):

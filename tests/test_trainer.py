@@ -9,7 +9,6 @@ import pytest
 
 from dagnet import simplenn
 from dagnet.files import atomic, checkpoint, level5writer, matfile
-from dagnet.layers import array
 from dagnet.training import passes
 from tests import little
 from tests.little import same, values
@@ -322,12 +321,7 @@ def test_the_solver_asked_for_makes_the_steps(go, tmp_path, options):
     assert sorted(state["predf"]) == ["m", "t", "v"] if options.get("solver") == "adam" else state["predf"].any()
 
 
-@pytest.mark.gpu
-def test_the_gpu_comes_to_the_numbers_of_the_cpu(go, tmp_path):
-    try:
-        array.cupy_module()
-    except RuntimeError as error:
-        pytest.skip(str(error))
+def test_the_gpu_comes_to_the_numbers_of_the_cpu(gpu, go, tmp_path):
     nets = {"cpu": little.net(), "gpu": little.net()}
     for device, net in nets.items():
         net.layers["drop1"].block.rate = 0  # the two draw different masks
