@@ -76,11 +76,11 @@ def examine(
     values = [net.vars[name].value for name in outputs]
     if missing := [name for name, value in zip(outputs, values, strict=True) if value is None]:
         raise ValueError(f"outputs: '{missing[0]}' was not computed; was an input missing?")
-    projection = [rng.standard_normal(value.shape) for value in values if value is not None]
+    projection = [array.module_of(y).asarray(rng.standard_normal(y.shape)) for y in values if y is not None]
     net.eval(inputs, dict(zip(outputs, projection, strict=True)))
     found = {name: net.vars[name].der for name in inputs if not _is_labels(net, name)}
     found |= {name: param.der for name, param in net.params.items() if param.train_method == "gradient"}
-    ders = {name: None if der is None else np.array(der) for name, der in found.items()}
+    ders = {name: None if der is None else array.to_numpy(der).copy() for name, der in found.items()}
     for name, der in ders.items():
         x: Any = inputs[name] if name in inputs else net.params[name].value
         if der is None:

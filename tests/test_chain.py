@@ -327,3 +327,15 @@ def test_a_training_that_diverges_names_the_layer(go):
     a_net.layers[1]["weights"][0][...] = 3e38
     with pytest.raises(FloatingPointError, match="'objective' became nan: layer 'layer"):
         go(a_net)
+
+
+def test_on_the_gpu_a_chain_trains_alike_and_goes_on(gpu, go, tmp_path):
+    nets = {device: net() for device in ("cpu", "gpu")}
+    for device, a_net in nets.items():
+        a_net.layers[3]["rate"] = 0.0  # the two draw different masks
+        for epochs in (1, 2):
+            a_net.move(device)
+            go(a_net, num_epochs=epochs, exp_dir=tmp_path / device)
+        a_net.move("cpu")
+    for ours, theirs in zip(weights(nets["gpu"]), weights(nets["cpu"]), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from dagnet.layers.array import to_gpu
 
 from dagnet import DagNN, SimpleNN
 from dagnet.deploy import deploy
@@ -53,6 +54,15 @@ def test_a_deployed_chain_computes_the_same_and_the_trained_one_stays():
     assert all(
         np.array_equal(a, b) for a, b in zip(before, (w for la in net.layers for w in la["weights"]), strict=True)
     )
+
+
+def test_on_the_gpu_a_chain_is_deployed_alike(gpu):
+    net = chain()
+    y = run(deploy(net), X)[-1].x
+    net.move("gpu")
+    made = deploy(net)
+    assert made.device == "gpu"
+    np.testing.assert_allclose(run(made, to_gpu(X))[-1].x.get(), y, rtol=1e-12)
 
 
 def test_single_precision_stays_single():

@@ -7,7 +7,7 @@ import pytest
 
 from dagnet import DagNN, gradcheck
 from dagnet.files import netfile
-from dagnet.layers import catalogue, concat, conv, loss, pool, relu
+from dagnet.layers import array, catalogue, concat, conv, loss, pool, relu
 from tests import little
 from tests.verbs import call, refused
 
@@ -143,6 +143,16 @@ def test_a_network_s_inputs_and_parameters_are_right(tmp_path, capsys):
     assert arrays["input"] == "6x5x3x2" and arrays["conv1f"] == "3x3x3x4"
     assert {"bn1m", "bn1b", "predf", "predb", "conv1b"} <= set(arrays)
     assert not {"bn1x", "label"} & set(arrays)  # averaged; given
+
+
+def test_on_the_gpu_a_network_s_derivatives_are_right_too(gpu, rng):
+    net = gradcheck.in_double(little.net())
+    net.move("gpu")
+    made = gradcheck.random_inputs(net, {"input": (6, 5, 3, 2)}, {}, rng, rounded=False)
+    inputs = {name: array.to_gpu(x) for name, x in made.items()}
+    found = list(gradcheck.examine(net, inputs, rng, samples=5, tolerance=1e-6))
+    assert {"input", "conv1f", "bn1m", "predb"} <= {name for name, _, _ in found}
+    assert all(finding.checked and not finding.wrong for _, _, finding in found)
 
 
 def corner_net() -> DagNN:

@@ -182,6 +182,15 @@ def test_a_network_that_diverged_writes_no_masks(place, tmp_path, capsys):
     assert not list(tmp_path.glob("masks/*"))
 
 
+def test_on_the_gpu_the_masks_are_the_same(gpu, place, tmp_path, capsys):
+    for folder, options in (("cpu", []), ("gpu", ["--gpu"])):
+        words = ["segment", place / "net.mat", place / "images", "-o", tmp_path / folder]
+        assert call(capsys, *words, *options)[0] == 0
+    for name in NAMES:
+        different = iio.imread(tmp_path / "cpu" / name) != iio.imread(tmp_path / "gpu" / name)
+        assert different.mean() < 1e-3
+
+
 def test_gpu_without_cupy_says_what_to_install(place, tmp_path, capsys):
     if importlib.util.find_spec("cupy"):
         pytest.skip("CuPy is installed")

@@ -346,6 +346,14 @@ def test_a_loss_that_diverges_stops_the_run_with_the_layer_s_name(train, tmp_pat
     assert checkpoint.load(tmp_path / "run/net-epoch-1.mat").epoch == 1
 
 
+def test_on_the_gpu_it_trains_goes_on_and_segments(gpu, train, tmp_path):
+    for epochs in (1, 2):
+        code, _, err = train("--gpu", "--epochs", epochs)
+        assert code == 0, err
+    assert checkpoint.load(tmp_path / "run/net-epoch-2.mat").epoch == 2
+    assert len(list((tmp_path / "run").rglob("*_segmentation.png"))) == 8
+
+
 def test_gpu_without_cupy_says_what_to_install(train):
     if importlib.util.find_spec("cupy"):
         pytest.skip("CuPy is installed")

@@ -10,7 +10,7 @@ import pytest
 from dagnet import simplenn
 from dagnet.files import atomic, checkpoint, level5writer, matfile
 from dagnet.training import passes
-from tests import little
+from tests import little, standin
 from tests.little import same, values
 
 
@@ -331,6 +331,43 @@ def test_the_gpu_comes_to_the_numbers_of_the_cpu(gpu, go, tmp_path):
         net.move("cpu")
     for name, value in values(nets["cpu"]).items():
         assert np.allclose(values(nets["gpu"])[name], value, rtol=1e-3, atol=1e-5), name
+
+
+def test_on_the_gpu_two_epochs_and_a_third_are_to_the_last_bit_what_three_are(gpu, go, tmp_path):
+    nets = [little.net() for _ in range(3)]
+    for net, epochs, folder in zip(nets, (3, 2, 3), ("straight", "run", "run"), strict=True):
+        net.move("gpu")
+        go(net, num_epochs=epochs, exp_dir=tmp_path / folder)
+        assert all(type(value) is gpu.ndarray for value in values(net).values())
+        net.move("cpu")
+    assert same(values(nets[2]), values(nets[0])) and not same(values(nets[1]), values(nets[0]))
+    kept = [checkpoint.load(checkpoint.path_of(tmp_path / folder, 3)) for folder in ("straight", "run")]
+    assert same(kept[0].state, kept[1].state)
+
+
+def test_on_the_gpu_a_step_waits_for_the_copy_of_an_earlier_batch_and_for_nothing_computed(go, tmp_path):
+    waits = []
+    for folder, images in (("few", 6), ("many", 60)):
+        with standin.installed():
+            net = little.net()
+            net.move("gpu")
+            go(net, train=np.arange(images) % 10, val=np.arange(images) % 10, exp_dir=tmp_path / folder)
+            waits.append(dict(standin.waits))
+    copies = [seen.pop("synchronize") for seen in waits]
+    assert copies == [8, 80]  # two passes over so many images, three at a time, in two parts
+    assert waits[0] == waits[1]
+
+
+@pytest.mark.parametrize("images", [7, 6])  # the last batch is shorter, and its mask another one's, or as long
+def test_on_the_gpu_a_label_out_of_range_is_named_though_later_batches_were_computed(gpu, go, source, images):
+    def spoil(epoch, indices, batch):
+        batch["label"][1, 2, 0, -1] = 3 if 5 in indices else 1
+
+    net = little.net()
+    net.move("gpu")
+    with pytest.raises(ValueError, match=r"a label is 3, at image \d, row 1, column 2") as stop:
+        go(net, train=range(images), get_batch=little.Changed(source, spoil))
+    assert "no epoch was whole" in " ".join(stop.value.__notes__)
 
 
 # -- what stops a training

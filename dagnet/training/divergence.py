@@ -110,8 +110,8 @@ def _forward_keeping_all(net: DagNN, inputs: Mapping[str, Array]) -> None:
     conserve = net.conserve_memory
     net.conserve_memory = False
     for record in net.layers.values():
-        if isinstance(record.block, dropout.DropOut):
-            record.block.frozen = record.block.mask is not None
+        if isinstance(record.block, dropout.DropOut):  # on the GPU its mask is a later batch's, maybe of another size
+            record.block.frozen = net.device == "cpu" and record.block.mask is not None
     try:
         net.eval(inputs)
     finally:

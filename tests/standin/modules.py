@@ -70,7 +70,7 @@ def function(name: str, parameters: str, numpys: Callable | None, prefix: str = 
             calls.wait(name)
         kwargs = {key: value for key, value in kwargs.items() if key not in ("blocking", "stream")}
         made = calls.run(prefix + name, numpys, args, kwargs, keeps_order=name in KEEPS_ORDER)
-        return ndarray._of(made) if name in ON_THE_DEVICE else made
+        return ndarray._of(made) if name in ON_THE_DEVICE and not isinstance(made, ndarray) else made
 
     call.__name__ = call.__qualname__ = name
     return call
