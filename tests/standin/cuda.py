@@ -67,7 +67,7 @@ class MemoryPool:
         """0."""
         return 0
 
-    total_bytes = used_bytes
+    total_bytes = free_bytes = n_free_blocks = used_bytes
 
 
 class Device:
