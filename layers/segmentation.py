@@ -48,15 +48,13 @@ def confusion(x: Array, c: Array, classes: int) -> Array:
         c, x = part.c, part.x
         if xp is np:
             labels.check(c, classes, first=(part.rows.start, part.images.start))
-        c = xp.where(
-            (c >= 0) & (c <= classes), c, 0
-        )  # bincount must not meet others, which nobody looks for on the GPU
+        c = xp.where((c >= 0) & (c <= classes), c, 0)  # no others may be counted, which nobody looks for on the GPU
         truth = c.transpose(2, 3, 0, 1).reshape(-1).astype(np.int64)
         found = xp.ascontiguousarray(x.transpose(2, 3, 0, 1)).argmax(axis=0).reshape(-1)
-        return xp.bincount(truth * classes + found, minlength=(classes + 1) * classes)
+        return array.counts(truth * classes + found, (classes + 1) * classes)
 
     counts = sum(threads.run(count, [(part,) for part in labels.parts(x, c, False, None)]))
-    return counts[classes : (classes + 1) * classes].reshape(classes, classes)  # the first row: ignored pixels
+    return counts[classes:].reshape(classes, classes)  # the first row: ignored pixels
 
 
 def scores(matrix: Array) -> Array:
