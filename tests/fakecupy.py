@@ -6,9 +6,12 @@ Its names and arguments are held to the real CuPy's where that is installed (tes
 """
 
 import contextlib
+import sys
 import types
 
 import numpy as np
+
+from dagnet.layers import array
 
 
 class ndarray(np.ndarray):
@@ -151,6 +154,14 @@ def using_allocator(allocator=None):
         yield
     finally:
         MemoryPool.current = before
+
+
+def installed(monkeypatch):
+    """A fresh fake that dagnet takes for CuPy until a test ends."""
+    fake = module()
+    monkeypatch.setattr(array, "cupy_module", lambda: fake)
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    return fake
 
 
 def module():

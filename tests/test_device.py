@@ -13,10 +13,7 @@ from tests import fakecupy, little
 
 @pytest.fixture
 def cupy(monkeypatch):
-    fake = fakecupy.module()
-    monkeypatch.setattr(array, "cupy_module", lambda: fake)
-    monkeypatch.setitem(device.sys.modules, "cupy", fake)
-    return fake
+    return fakecupy.installed(monkeypatch)
 
 
 def batches(rng, count, n=2):

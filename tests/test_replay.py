@@ -3,17 +3,14 @@
 import numpy as np
 import pytest
 
-from dagnet.layers import array, replay
+from dagnet.layers import replay
 from tests import fakecupy
 from tests.fakecupy import Stream
 
 
 @pytest.fixture
 def cupy(monkeypatch):
-    fake = fakecupy.module()
-    monkeypatch.setattr(array, "cupy_module", lambda: fake)
-    monkeypatch.setitem(array.sys.modules, "cupy", fake)
-    return fake
+    return fakecupy.installed(monkeypatch)
 
 
 class Doubling:

@@ -140,13 +140,8 @@ def run(
             found = taken or told()
     except divergence.Spoiled as late:
         its = parts[late.look]
-        try:
-            place = divergence.first_place(net, {name: array.to_gpu(x) for name, x in get_batch(its).items()})
-        except MemoryError:
-            place = "where is not known, since the GPU has no room to keep all layers' values"
-        raise FloatingPointError(
-            f"training: '{late.objective}' became not finite in epoch {epoch}, {kind}, images {_listed([its])}: {place}"
-        ) from None
+        found_late = f"'{late.objective}' became not finite in epoch {epoch}, {kind}, images {_listed([its])}"
+        raise FloatingPointError(f"training: {found_late}: {_late_place(net, get_batch(its))}") from None
     if kind == "train" and (spoiled := divergence.spoiled_param(net)):
         raise FloatingPointError(
             f"training: {spoiled} is not finite after epoch {epoch}; a lower learning_rate is right"
@@ -243,11 +238,19 @@ def _bytes_of_step(net: DagNN, recipe: Recipe, inputs: Inputs) -> int:
     """What a training holds at most: values, derivatives, what the solver keeps, scratch."""
     values = arguments.values(net)
     held, itemsize = sum(v.nbytes for v in values.values()), max(v.itemsize for v in values.values())
-    sizes = {name: x.shape for name, x in inputs.items() if name in net.inputs}
+    sizes = {name: np.shape(x) for name, x in inputs.items() if name in net.inputs}
     peaks = memory.peaks(net, sizes, list(recipe.der_outputs), net.input_ders)
     peak = peaks.training if net.conserve_memory else peaks.training_kept
     kept = len(recipe.solver.arrays) or 1
     return peak * itemsize // 4 + kept * held + settings.current().scratch
+
+
+def _late_place(net: DagNN, batch: Inputs) -> str:
+    """As divergence.first_place, of a batch that is looked at again when the net is further on, on the GPU."""
+    try:
+        return divergence.first_place(net, {name: array.to_gpu(x) for name, x in batch.items()})
+    except MemoryError:
+        return "where is not known, since the GPU has no room to keep all layers' values"
 
 
 def _checked(inputs: Inputs) -> Inputs:
