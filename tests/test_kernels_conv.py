@@ -1,18 +1,16 @@
-"""dagnet.layers.kernels.gpu.conv: the CUDA that ships, emulated, against the plain code, for convt's convolutions too."""
+"""dagnet.layers.kernels.gpu.conv: the CUDA that ships, emulated or on a GPU, against the plain code; convt through it."""
+
+import functools
 
 import numpy as np
 import pytest
 from dagnet.layers.kernels.gpu import conv as gpu_conv
-from dagnet.layers.kernels.gpu import winograd
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from dagnet.layers import array, conv, convt, settings
-from dagnet.models import lesion_fcn
 from tests import oracles, test_conv, test_convt
-
-pytestmark = pytest.mark.usefixtures("emulated")
 
 
 def plain(function, *args, **options):
@@ -21,13 +19,18 @@ def plain(function, *args, **options):
         return function(*args, **options)
 
 
-def error(x, w, b, **options):
-    """The largest error of the kernels' y, max(y, 0), dx, dw and db, and of those of max(y, 0)."""
+@pytest.fixture
+def error(on_gpu):
+    """error(x, w, b, **options): the largest error of the kernels' y, dx, dw and db, and of those of max(y, 0)."""
+    return functools.partial(largest_error, on_gpu(conv))
+
+
+def largest_error(gpu, x, w, b, **options):
     y = plain(conv.forward, x, w, b, **options)
     dy = np.random.default_rng(0).standard_normal(y.shape).astype(x.dtype)
-    rectified = conv.forward(x, w, b, rectify=True, **options)
-    ours = [conv.forward(x, w, b, **options), *conv.backward(x, w, b, dy, **options), rectified]
-    ours += conv.backward(x, w, b, dy, rectified=rectified, **options)
+    rectified = gpu.forward(x, w, b, rectify=True, **options)
+    ours = [gpu.forward(x, w, b, **options), *gpu.backward(x, w, b, dy, **options), rectified]
+    ours += gpu.backward(x, w, b, dy, rectified=rectified, **options)
     theirs = [y, *plain(conv.backward, x, w, b, dy, **options), np.maximum(y, 0)]
     theirs += plain(conv.backward, x, w, b, np.where(y > 0, dy, 0), **options)
     assert {a.dtype for a in ours if a is not None} == {x.dtype}
@@ -36,7 +39,7 @@ def error(x, w, b, **options):
 
 @pytest.mark.parametrize("scratch", [1, 3000, 1 << 28])  # a pixel at a time, cut images, all at once
 @test_conv.every_geometry
-def test_kernels_give_the_plain_codes_numbers(rng, size, filters, stride, pad, dilate, scratch):
+def test_kernels_give_the_plain_codes_numbers(error, rng, size, filters, stride, pad, dilate, scratch):
     with settings.using(scratch=scratch):
         assert error(*test_conv.operands(rng, size, filters), stride=stride, pad=pad, dilate=dilate) < 1e-13
 
@@ -48,7 +51,7 @@ def test_kernels_give_the_plain_codes_numbers(rng, size, filters, stride, pad, d
         ((4, 5, 6, 2), (4, 5, 3, 4)),  # groups of filters as large as the image
     ],
 )
-def test_groups_are_kept_apart(rng, size, filters):
+def test_groups_are_kept_apart(error, rng, size, filters):
     assert error(*test_conv.operands(rng, size, filters)) < 1e-13
 
 
@@ -64,7 +67,7 @@ def test_groups_are_kept_apart(rng, size, filters):
 @hypothesis(
     max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_any_geometry_gives_the_plain_codes_numbers(size, channels, window, stride, pad, dilate, scratch):
+def test_any_geometry_gives_the_plain_codes_numbers(error, size, channels, window, stride, pad, dilate, scratch):
     h, w, n = size
     fc, kg, g = channels
     fits = [(f - 1) * d + 1 for f, d in zip(window, dilate, strict=True)]
@@ -74,13 +77,13 @@ def test_any_geometry_gives_the_plain_codes_numbers(size, channels, window, stri
         assert error(*operands, stride=stride, pad=pad, dilate=dilate) < 1e-13
 
 
-def test_single_precision_stays_single_and_as_exact(rng):
+def test_single_precision_stays_single_and_as_exact(error, rng):
     operands = test_conv.operands(rng, (9, 7, 8, 2), (3, 3, 8, 12), np.float32)
     assert error(*operands, pad=1) < 2e-6
 
 
 @pytest.mark.parametrize("filters", [(1, 1, 6, 4), (1, 1, 3, 4), (4, 5, 6, 3)])
-def test_filters_whose_windows_are_the_input_as_it_lies_need_no_scratch(rng, monkeypatch, filters):
+def test_filters_whose_windows_are_the_input_as_it_lies_need_no_scratch(error, rng, monkeypatch, filters):
     monkeypatch.delattr(gpu_conv, "_im2col")
     monkeypatch.delattr(gpu_conv, "_col2im")
     assert error(*test_conv.operands(rng, (4, 5, 6, 3), filters)) < 1e-13
@@ -88,19 +91,19 @@ def test_filters_whose_windows_are_the_input_as_it_lies_need_no_scratch(rng, mon
 
 @pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("options", [{}, {"stride": [2, 1]}, {"pad": [1, 0, 2, 1], "stride": 2}])
-def test_empty_filters_move_pixels_alone(rng, channels, options):
+def test_empty_filters_move_pixels_alone(error, rng, channels, options):
     x, b = rng.standard_normal((5, 4, channels, 2)), rng.standard_normal(channels)
-    for bias in (b, None):
+    for bias in (b, np.empty(0), None):
         assert error(x, np.empty((0, 0, 0, 0)), bias, **options) < 1e-14
 
 
-def test_no_images_make_no_pixels_and_derivatives_of_zero():
+def test_no_images_make_no_pixels_and_derivatives_of_zero(error):
     test_conv.test_no_images_make_no_pixels_and_derivatives_of_zero(np)
     for filters in ((1, 1, 6, 4), (1, 1, 3, 4), (4, 5, 6, 3)):  # windows as they lie
         assert error(np.ones((4, 5, 6, 0)), np.ones(filters), np.ones(filters[3])) == 0
 
 
-def test_any_memory_order_and_any_address_is_accepted(rng):
+def test_any_memory_order_and_any_address_is_accepted(error, rng):
     x, w, b = test_conv.operands(rng, (5, 6, 4, 2), (3, 3, 4, 8))
     shifted = np.empty(x.size + 1)[1:].reshape(2, 5, 6, 4)  # four numbers at a time would not lie on 16 bytes
     shifted[...] = array.base(x)
@@ -109,7 +112,7 @@ def test_any_memory_order_and_any_address_is_accepted(rng):
             assert error(other, filters, b, pad=1) < 1e-13
 
 
-def test_arguments_are_never_written_to(rng):
+def test_arguments_are_never_written_to(emulated, rng):
     given_ = [*test_conv.operands(rng, (5, 6, 4, 2), (3, 3, 4, 4)), rng.standard_normal((5, 6, 4, 2))]
     before = [a.copy() for a in given_]
     rectified = conv.forward(*given_[:3], pad=1, rectify=True)
@@ -117,39 +120,21 @@ def test_arguments_are_never_written_to(rng):
     assert all((a == b).all() for a, b in zip(given_, before, strict=True))
 
 
-def test_a_rectified_convolution_passes_nan_on(rng):
+def test_a_rectified_convolution_passes_nan_on(on_gpu, rng):
     x, w, b = test_conv.operands(rng, (3, 3, 4, 1), (1, 1, 4, 4))
     x[1, 1, 2, 0] = np.nan
-    y = conv.forward(x, w, b, rectify=True)
+    y = on_gpu(conv).forward(x, w, b, rectify=True)
     assert np.isnan(y[1, 1]).all() and np.isnan(y).sum() == 4
 
 
 @pytest.mark.parametrize("scratch", [1, 3000, 1 << 28])
 @test_convt.every_geometry
-def test_transposed_convolution_runs_through_the_kernels(rng, size, filters, upsample, crop, groups, scratch):
+def test_transposed_convolution_runs_through_the_kernels(on_gpu, rng, size, filters, upsample, crop, groups, scratch):
     x, w, b = test_convt.operands(rng, size, filters, groups)
     options = test_convt.options(upsample, crop, groups)
     y = plain(convt.forward, x, w, b, **options)
     dy = rng.standard_normal(y.shape)
     theirs = [y, *plain(convt.backward, x, w, b, dy, **options)]
     with settings.using(scratch=scratch):
-        ours = [convt.forward(x, w, b, **options), *convt.backward(x, w, b, dy, **options)]
+        ours = [on_gpu(convt).forward(x, w, b, **options), *on_gpu(convt).backward(x, w, b, dy, **options)]
     assert max(oracles.error(a, c) for a, c in zip(ours, theirs, strict=True)) < 1e-13
-
-
-@pytest.mark.parametrize("by_winograd", [False, True])
-def test_the_papers_network_runs_through_the_kernels(rng, monkeypatch, by_winograd):
-    """All its parameters' derivatives, narrow and in double precision, where rounding turns no ReLU."""
-    images = rng.standard_normal((32, 32, 3, 2)) * 50
-    labels = rng.integers(1, 3, (32, 32, 1, 2)).astype(float)
-    monkeypatch.setattr(winograd, "serves", lambda plan, dtype: by_winograd and plan.window == (3, 3))
-
-    def derivatives():
-        net = lesion_fcn.lesion_fcn(width=1 / 32, fc_width=8, dropout=0.0)
-        for param in net.params.values():
-            param.value = param.value.astype(float)
-        net.eval({"input": images, "label": labels}, {"objective": 1})
-        return {name: param.der for name, param in net.params.items()}
-
-    ours, theirs = derivatives(), plain(derivatives)
-    assert max(oracles.error(ours[name], der) for name, der in theirs.items()) < 1e-11

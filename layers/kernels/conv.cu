@@ -59,9 +59,7 @@ __device__ __forceinline__ void given_back(const T* __restrict__ columns, T* __r
         for (int j = before > 0 ? (before + s.sh - 1) / s.sh : 0; j < s.yw && j * s.sh <= c; j++) {
             int q = (c - j * s.sh) / s.dh, window = (n * s.yh + i) * s.yw + j - first;
             if (q * s.dh != c - j * s.sh || window < 0 || window >= count) continue;
-            Pack<N> share = load<N>(rows, (long long)window * size + (p * s.fw + q) * fc);
-#pragma unroll
-            for (int k = 0; k < N; k++) sum.of[k] += share.of[k];
+            sum += load<N>(rows, (long long)window * size + (p * s.fw + q) * fc);
         }
     }
     store<N>(dx, goal, sum);
@@ -81,13 +79,11 @@ template <int N> __device__ __forceinline__ void finished(T* y, const T* __restr
     long long pixel = ROW;
     int channel = PLACE * N;
     if (pixel >= pixels || channel >= k) return;
-    Pack<N> value = load<N>(y, pixel * k + channel), bias = {};
-    if (b) bias = load<N>(b, channel);
+    Pack<N> value = load<N>(y, pixel * k + channel);
+    if (b) value += load<N>(b, channel);
 #pragma unroll
-    for (int l = 0; l < N; l++) {
-        value.of[l] += bias.of[l];
+    for (int l = 0; l < N; l++)
         if (rectify && value.of[l] <= 0) value.of[l] = 0;
-    }
     store<N>(y, pixel * k + channel, value);
 }
 
