@@ -34,20 +34,20 @@ def forward(
     if len(pixels) and (fast := kernels.serving("bnorm", x)):
         y, moments = fast.forward(pixels, *map(_vector, (g, b)), moments, epsilon)
         return _as_data(y, x), moments
-    y, offset = array.empty_like(pixels), b.reshape(-1)
     if moments is None:
-        moments, mean = _centred(pixels, epsilon, y)
+        moments, shift, mean = _moments(pixels, epsilon)
         slope = g.reshape(-1) / moments[:, 1]
-        offset = offset - slope * mean
+        offset = b.reshape(-1) - slope * mean
     else:
-        slope = g.reshape(-1) / moments[:, 1]
-        threads.run(lambda x, y, mu: xp.subtract(x, mu, out=y), parts.of([pixels, y], [moments[:, 0]]))
+        shift, slope, offset = moments[:, 0], g.reshape(-1) / moments[:, 1], b.reshape(-1)
+    y = array.empty_like(pixels)
 
-    def finish(y: Array, slope: Array, offset: Array) -> None:
+    def finish(x: Array, y: Array, shift: Array, slope: Array, offset: Array) -> None:
+        xp.subtract(x, shift, out=y)
         y *= slope
         y += offset
 
-    threads.run(finish, parts.of([y], [slope, offset]))
+    threads.run(finish, parts.of([pixels, y], [shift, slope, offset]))
     return _as_data(y, x), moments
 
 
@@ -66,53 +66,57 @@ def backward(
     if m and (fast := kernels.serving("bnorm", x)):
         dx, dg, db, moments = fast.backward(pixels, _vector(g), dy, moments, epsilon)
         return _as_data(dx, x), dg.reshape(g.shape), db.reshape(b.shape), moments
-    dx = array.empty_like(pixels)
     if moments is None:
-        moments, _ = _centred(pixels, epsilon, dx)
+        moments, _, _ = _moments(pixels, epsilon)
     mu, sigma = moments[:, 0], moments[:, 1]
 
-    def sums(x: Array, dy: Array, dx: Array, mu: Array) -> tuple[Array, Array]:
-        xp.subtract(x, mu, out=dx)
-        return _sums(dy, channels), _sums(dx, channels, dy)
+    def sums(x: Array, dy: Array, mu: Array) -> tuple[Array, Array]:
+        return _sums(dy, channels), _sums(_minus(x, mu), channels, dy)
 
-    db, dg = _total(threads.run(sums, parts.of([pixels, dy, dx], [mu])))
+    db, dg = _total(threads.run(sums, parts.of([pixels, dy], [mu])))
     dg = dg / sigma
     means = (db / m).astype(x.dtype)
     slope, scale = (dg / (m * sigma)).astype(x.dtype), g.reshape(-1) / sigma
+    dx = array.empty_like(pixels)
 
-    def finish(dy: Array, dx: Array, slope: Array, means: Array, scale: Array) -> None:
+    def finish(x: Array, dy: Array, dx: Array, mu: Array, slope: Array, means: Array, scale: Array) -> None:
+        xp.subtract(x, mu, out=dx)
         dx *= slope  # xhat * dg / m
         dx += means
         xp.subtract(dy, dx, out=dx)
         dx *= scale
 
-    threads.run(finish, parts.of([dy, dx], [slope, means, scale]))
+    threads.run(finish, parts.of([pixels, dy, dx], [mu, slope, means, scale]))
     dg, db = dg.astype(x.dtype).reshape(g.shape), db.astype(x.dtype).reshape(b.shape)
     return _as_data(dx, x), dg, db, moments
 
 
 def batch_moments(x: Array, epsilon: float) -> Array:
     """[mu, sigma] (C, 2) of x (H, W, C, N)."""
-    pixels = _pixels(x)
-    return _centred(pixels, epsilon, array.empty_like(pixels))[0]
+    return _moments(_pixels(x), epsilon)[0]
 
 
-def _centred(pixels: Array, epsilon: float, out: Array) -> tuple[Array, Array]:
-    """The moments; out becomes x - shift, where the shift is near each channel's mean, and has the mean that is returned too.
+def _moments(pixels: Array, epsilon: float) -> tuple[Array, Array, Array]:
+    """The moments, a shift near each channel's mean, and the mean of x - shift.
 
     Sums of x - shift and of its squares lose no digits, as those of x would where its mean is large beside its deviation.
     """
     xp, (m, channels) = array.module_of(pixels), pixels.shape
     shift = pixels[:: max(1, m // 256)].mean(axis=0, dtype=np.float64).astype(pixels.dtype)
 
-    def sums(x: Array, out: Array, shift: Array) -> tuple[Array, Array]:
-        xp.subtract(x, shift, out=out)
-        return _sums(out, channels), _sums(out, channels, out)
+    def sums(x: Array, shift: Array) -> tuple[Array, Array]:
+        centred = _minus(x, shift)
+        return _sums(centred, channels), _sums(centred, channels, centred)
 
-    total, squares = _total(threads.run(sums, parts.of([pixels, out], [shift])))
+    total, squares = _total(threads.run(sums, parts.of([pixels], [shift])))
     mean = total / m
     sigma = xp.sqrt(xp.maximum(squares / m - mean * mean, 0) + epsilon)
-    return xp.stack([shift + mean, sigma], axis=1).astype(pixels.dtype), mean.astype(pixels.dtype)
+    return xp.stack([shift + mean, sigma], axis=1).astype(pixels.dtype), shift, mean.astype(pixels.dtype)
+
+
+def _minus(x: Array, mu: Array) -> Array:
+    """x - mu, in reused memory."""
+    return array.module_of(x).subtract(x, mu, out=array.empty_like(x))
 
 
 def _sums(a: Array, channels: int, b: Array | None = None) -> Array:
