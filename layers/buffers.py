@@ -1,35 +1,96 @@
 """Reused memory for large NumPy arrays.
 
 A fresh large array costs a page fault for every 4 KB at its first touch, more than many a layer's arithmetic. Here the memory
-of arrays that nobody refers to any more is handed out again. Whether somebody does, Python itself knows: every view of an
-array counts as a reference to the buffer under it. CuPy has its own pool.
+of arrays that nobody refers to any more is handed out again. Whether somebody does, Python itself knows: an array dies when
+the last of its views has died, and tells. CuPy has its own pool.
 
-Idle buffers never make the process larger than what was in use at once: before a new buffer would, idle ones are let go.
+Memory is taken from the system in chunks, each as large as the array for which nothing else was free. A chunk is cut into
+blocks as smaller arrays need them, and blocks that are free side by side become one again: so a training step, once it has run
+its course, finds all it needs in the memory that it has had. Idle chunks never make the process larger than what was in use at
+once: before a new one would, those that are wholly free are let go.
 """
 
-import sys
 import threading
+import weakref
+from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Sequence
+from itertools import count
 from math import prod
 from typing import Any
 
 import numpy as np
 
 LEAST = 128 << 10  # bytes; below, the C library reuses memory itself
-WASTE = 1.25  # how much larger than asked for a reused buffer may be
+GRAIN = 4 << 10  # a block's size is a multiple of it: a page
+LINE = 64  # bytes of the processor's cache line, where blocks begin
+
+
+class _Chunk(np.ndarray):
+    """Memory from the system.
+
+    A class of its own, for a view refers to the innermost array of its own class: so the views of an array that is made of a
+    chunk refer to that array, and keep it alive.
+    """
+
+    def __new__(cls, size: int) -> "_Chunk":
+        """Memory of that size, and what brings its start to a cache line."""
+        return super().__new__(cls, (size + LINE,), np.uint8)
+
+    @property
+    def start(self) -> int:
+        """Where the first cache line begins."""
+        return -self.ctypes.data % LINE
+
+
+class _Block:
+    """A part of a chunk, between its neighbours there."""
+
+    __slots__ = ("after", "before", "chunk", "free", "number", "owner", "size", "start")
+    numbers = count()
+
+    def __init__(self, chunk: _Chunk, start: int, size: int) -> None:
+        self.chunk, self.start, self.size, self.free = chunk, start, size, True
+        self.before: _Block | None = None
+        self.after: _Block | None = None
+        self.owner: _Owner | None = None
+        self.number = next(self.numbers)
+
+    def __lt__(self, other: "_Block") -> bool:
+        return (self.size, self.number) < (other.size, other.number)
+
+    def cut(self, size: int) -> "_Block":
+        """Shrink to that size; what is left, which comes after."""
+        rest = _Block(self.chunk, self.start + size, self.size - size)
+        rest.before, rest.after, self.after, self.size = self, self.after, rest, size
+        if rest.after:
+            rest.after.before = rest
+        return rest
+
+    def join(self) -> None:
+        """Take in the block that comes after."""
+        assert self.after
+        self.size, self.after = self.size + self.after.size, self.after.after
+        if self.after:
+            self.after.before = self
+
+
+class _Owner(weakref.ref):
+    """A reference to the array that has a block."""
+
+    __slots__ = ("block",)
+    block: _Block
 
 
 class Pool:
-    """Buffers, oldest first, and the most bytes that were in use at once."""
+    """Chunks, the one used last at the end, their free blocks, smallest first, and the most bytes that were in use at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._buffers: list[np.ndarray] = []
-        self._most = 0
-        self._alone = 0
-        self._buffers.append(np.empty(1, np.uint8))
-        self._alone = self._references(0)  # what Python counts for a buffer that only this list holds
-        self._buffers.clear()
+        self._chunks: dict[int, _Block] = {}  # by the identity of each, its first block
+        self._free: list[_Block] = []
+        self._gone: deque[_Owner] = deque()  # arrays that have died since the last look
+        self._held = self._in_use = self._most = 0
 
     def empty(self, shape: Sequence[int], dtype: Any) -> np.ndarray:
         """An uninitialised C-contiguous array."""
@@ -38,51 +99,72 @@ class Pool:
         if size < LEAST:
             return np.empty(shape, dtype)
         with self._lock:
-            return self._buffer(size)[:size].view(dtype).reshape(shape)
+            self._collect()
+            block = self._taken(-(-size // GRAIN) * GRAIN)
+            made: np.ndarray = np.ndarray(shape, dtype, block.chunk, block.start)
+            block.owner = _Owner(made, self._gone.append)  # and no more: an array may die at any time, in any thread
+            block.owner.block = block
+            return made
 
     def release(self) -> None:
-        """Give all that is idle back to the system."""
+        """Give all that is idle in whole chunks back to the system."""
         with self._lock:
-            self._buffers = [self._buffers[i] for i in range(len(self._buffers)) if not self._idle(i)]
-            self._most = sum(buffer.nbytes for buffer in self._buffers)
+            self._collect()
+            self._drop(self._held)
+            self._most = self._held
 
     def idle(self) -> int:
         """Bytes that are kept and not in use."""
         with self._lock:
-            return sum(self._buffers[i].nbytes for i in range(len(self._buffers)) if self._idle(i))
+            self._collect()
+            return self._held - self._in_use
 
-    def _buffer(self, size: int) -> np.ndarray:
-        idle = [i for i in range(len(self._buffers)) if self._idle(i)]
-        fitting = [i for i in idle if size <= self._buffers[i].nbytes <= WASTE * size]
-        held = sum(buffer.nbytes for buffer in self._buffers)
-        spare = sum(self._buffers[i].nbytes for i in idle)
-        if fitting:
-            best = min(fitting, key=lambda i: self._buffers[i].nbytes)
-            found = self._buffers.pop(best)
-            self._buffers.append(found)  # used last
-            self._most = max(self._most, held - spare + found.nbytes)
-            return found
-        self._most = max(self._most, held - spare + size)
-        for i in reversed(self._too_many(idle, held + size - self._most)):
-            del self._buffers[i]
-        self._buffers.append(np.empty(size, np.uint8))
-        return self._buffers[-1]
+    def _collect(self) -> None:
+        """Take back the blocks of arrays that have died."""
+        while self._gone:
+            block = self._gone.popleft().block
+            self._in_use -= block.size
+            block.owner, block.free = None, True
+            if block.after and block.after.free:
+                self._withdraw(block.after)
+                block.join()
+            if block.before and block.before.free:
+                block = block.before
+                self._withdraw(block)
+                block.join()
+            insort(self._free, block)
 
-    def _too_many(self, idle: list[int], excess: int) -> list[int]:
-        """Of the idle buffers the oldest ones that together hold the excess."""
-        gone = []
-        for i in idle:
-            if excess <= 0:
-                break
-            gone.append(i)
-            excess -= self._buffers[i].nbytes
-        return gone
+    def _taken(self, size: int) -> _Block:
+        """A block of that size, cut from the smallest that is free and large enough; what is left over is free."""
+        i = bisect_left(self._free, size, key=lambda block: block.size)
+        block = self._free.pop(i) if i < len(self._free) else self._new(size)
+        if block.size - size >= LEAST:
+            insort(self._free, block.cut(size))
+        block.free = False
+        self._in_use += block.size
+        self._chunks[id(block.chunk)] = self._chunks.pop(id(block.chunk))
+        return block
 
-    def _references(self, i: int) -> int:
-        return sys.getrefcount(self._buffers[i])
+    def _new(self, size: int) -> _Block:
+        self._most = max(self._most, self._in_use + size)
+        self._drop(self._held + size - self._most)
+        chunk = _Chunk(size)
+        block = self._chunks[id(chunk)] = _Block(chunk, chunk.start, size)
+        self._held += size
+        return block
 
-    def _idle(self, i: int) -> bool:
-        return self._references(i) == self._alone
+    def _drop(self, excess: int) -> None:
+        """Let go of wholly free chunks, those unused for longest first, until they hold the excess."""
+        for chunk, first in list(self._chunks.items()):
+            if excess > 0 and first.free and not first.after:
+                self._withdraw(first)
+                del self._chunks[chunk]
+                self._held -= first.size
+                excess -= first.size
+
+    def _withdraw(self, block: _Block) -> None:
+        """Take it off the list of the free ones."""
+        del self._free[bisect_left(self._free, block)]
 
 
 _pool = Pool()
