@@ -100,6 +100,30 @@ def tier(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(params=["cpu", "emulated", pytest.param("cupy", marks=pytest.mark.gpu)])
 def twins(request: pytest.FixtureRequest) -> Callable[[str], Any]:
     """twins(op): the fast functions of an op, for NumPy arrays: the CPU's, the GPU's on the emulator, the GPU's on a GPU."""
+    through = _through(request)
+
+    def of(op: str) -> Any:
+        found = kernels._twins("cpu" if request.param == "cpu" else "gpu", op)
+        if found is None:
+            pytest.skip(f"there are no twins of {op} for this device")
+        return through(found)
+
+    return of
+
+
+@pytest.fixture(params=["emulated", pytest.param("cupy", marks=pytest.mark.gpu)])
+def on_gpu(request: pytest.FixtureRequest) -> Callable[[ModuleType], Any]:
+    """on_gpu(module): its functions, for NumPy arrays, through the GPU's kernels: on the emulator, or on a GPU."""
+    return _through(request)
+
+
+@pytest.fixture(params=["cpu", "emulated", pytest.param("cupy", marks=pytest.mark.gpu)])
+def fast(request: pytest.FixtureRequest) -> Callable[[ModuleType], Any]:
+    """fast(module): its functions, for NumPy arrays, through numba's loops and the GPU's kernels."""
+    return _through(request)
+
+
+def _through(request: pytest.FixtureRequest) -> Callable[[ModuleType], Any]:
     if request.param == "emulated":
         request.getfixturevalue("emulated")
     elif request.param == "cpu" and not kernels.has_numba():
@@ -109,27 +133,7 @@ def twins(request: pytest.FixtureRequest) -> Callable[[str], Any]:
             array.cupy_module()
         except RuntimeError as error:
             pytest.skip(str(error))
-
-    def of(op: str) -> Any:
-        found = kernels._twins("cpu" if request.param == "cpu" else "gpu", op)
-        if found is None:
-            pytest.skip(f"there are no twins of {op} for this device")
-        return OnGpu(found) if request.param == "cupy" else found
-
-    return of
-
-
-@pytest.fixture(params=["emulated", pytest.param("cupy", marks=pytest.mark.gpu)])
-def on_gpu(request: pytest.FixtureRequest) -> Callable[[ModuleType], Any]:
-    """on_gpu(module): its functions, for NumPy arrays, through the GPU's kernels: on the emulator, or on a GPU."""
-    if request.param == "emulated":
-        request.getfixturevalue("emulated")
-        return lambda module: module
-    try:
-        array.cupy_module()
-    except RuntimeError as error:
-        pytest.skip(str(error))
-    return OnGpu
+    return OnGpu if request.param == "cupy" else lambda module: module
 
 
 class OnGpu:
