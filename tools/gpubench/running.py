@@ -3,7 +3,6 @@
 What does not fit into the time is left out, and what fails is told with its last words: neither ends the rest.
 """
 
-import importlib.util
 import json
 import os
 import signal
@@ -25,6 +24,7 @@ from . import contenders, counts, report, roofline
 
 LEAST_SECONDS = 15.0  # a process that would have less is not begun
 WRITING_SECONDS = 10.0
+TIME_UP = "its time was up"  # what it had measured by then counts
 FULL = {"side": 384, "images": 6, "width": 1.0}  # the paper's step
 Results = dict[str, Any]  # see collect
 
@@ -66,7 +66,9 @@ def run(out: Path, seconds: float, options: Mapping[str, Any], todo: Sequence[Ta
                 continue
             printed, problem = output(task, options, left)
             results["printed"][str(task)] = printed
-            if problem:
+            if problem == TIME_UP:
+                results["left_out"].append(f"the rest of {task}")
+            elif problem:
                 results["failed"][str(task)] = problem
             write(out, results)
     write(out, results)
@@ -79,11 +81,18 @@ def measure(out: Path, seconds: float) -> bool:
     Raises RuntimeError where there is no GPU or no CuPy.
     """
     array.cupy_module()
-    with_torch = importlib.util.find_spec("torch") is not None
-    results = run(out, seconds, {"place": "gpu"} | FULL, tasks(with_torch))
+    end = time.monotonic() + seconds
+    todo = tasks(with_torch=_torch_sees_the_gpu())
+    results = run(out, end - time.monotonic(), {"place": "gpu"} | FULL, todo)
     print((out / "gpu.md").read_text())
     print(f"written: {', '.join(str(path) for path in sorted(out.iterdir()))}")
     return not results["failed"]
+
+
+def _torch_sees_the_gpu() -> bool:
+    """Asked in a process of its own: PyTorch would take a part of the GPU's memory here."""
+    question = "import torch; raise SystemExit(not torch.cuda.is_available())"
+    return subprocess.run([sys.executable, "-c", question], capture_output=True).returncode == 0
 
 
 def output(task: Task, options: Mapping[str, Any], seconds: float) -> tuple[list[dict[str, Any]], str | None]:
@@ -96,7 +105,7 @@ def output(task: Task, options: Mapping[str, Any], seconds: float) -> tuple[list
         try:
             printed, _ = process.communicate(timeout=max(seconds, 1.0))
         except subprocess.TimeoutExpired:
-            problem = "its time was up; what it had measured by then counts"
+            problem = TIME_UP
             _end(process)
             printed, _ = process.communicate()
         except BaseException:
