@@ -82,6 +82,14 @@ def test_single_precision_stays_single_and_as_exact(error, rng):
     assert error(*operands, pad=1) < 2e-6
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+def test_windows_stay_within_the_scratch_and_fill_it(groups):
+    plan = conv.Plan.of((40, 50, 8, 3), np.empty((3, 3, 8 // groups, 4)), None, 1, 1, 1)
+    with settings.using(scratch=1_000_000):
+        taken = gpu_conv._step(plan, 8) * 9 * 8 * 8
+    assert 500_000 < taken <= 1_000_000
+
+
 @pytest.mark.parametrize("filters", [(1, 1, 6, 4), (1, 1, 3, 4), (4, 5, 6, 3)])
 def test_filters_whose_windows_are_the_input_as_it_lies_need_no_scratch(error, rng, monkeypatch, filters):
     monkeypatch.delattr(gpu_conv, "_im2col")

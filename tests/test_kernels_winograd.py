@@ -82,6 +82,13 @@ def test_its_rounding_is_a_few_units_in_single_precision(errors, rng):
     assert max(found) > 2e-7  # and it is Winograd's: the plain code in double precision was not compared with itself
 
 
+def test_filters_in_any_memory_order_are_accepted(errors, rng):
+    x, w, b = test_conv.operands(rng, (5, 6, 2, 1), (3, 3, 2, 3))
+    dy = rng.standard_normal((5, 6, 3, 1))
+    for filters in (np.asfortranarray(w), w[::-1, :, :, ::-1]):
+        assert max(errors(x, filters, b, dy, 1)) < 1e-13
+
+
 def test_nan_is_passed_on_to_its_tile(on_gpu, rng):
     x, w, b = test_conv.operands(rng, (4, 9, 2, 1), (3, 3, 2, 3))
     x[0, 0, 1] = np.nan
