@@ -9,7 +9,7 @@ from tests import emulator
 
 PROBES = r"""
 extern "C" __global__ void __launch_bounds__(64) twice(const T* __restrict__ x, T* __restrict__ y, int count) {
-    for (long long i = THREAD; i < count; i += THREADS) y[i] = 2 * x[i];
+    if (THREAD < count) y[THREAD] = 2 * x[THREAD];
 }
 extern "C" __global__ void reversed(const T* x, T* y, int barrier) {  // of a block
     __shared__ T kept[64];

@@ -2,9 +2,8 @@
 
 #define INF (T)__int_as_float(0x7f800000)
 
-// The number of this thread, and of all threads, along x: kernels go over their data in steps of THREADS.
+// The number of this thread along x.
 #define THREAD ((long long)blockIdx.x * blockDim.x + threadIdx.x)
-#define THREADS ((long long)gridDim.x * blockDim.x)
 
 // N numbers that lie side by side. WIDE of them are read and written at once; these begin at a multiple of 16 bytes.
 #define WIDE (16 / (int)sizeof(T))

@@ -1,6 +1,6 @@
 """Compiles the CUDA sources when they are first used, launches their kernels, and hands matrix products to cuBLAS.
 
-    launch.kernel("relu", "relu_forward", x.dtype)(launch.blocks(x.size), launch.BLOCK, (x, y, x.size, leak))
+    launch.kernel("relu", "relu_forward", x.dtype)(launch.blocks(x.size), launch.BLOCK, (x, y, x.size, leak, 1))
 
 A kernel sees an array's memory and nothing else: arrays are C-contiguous, of the dtype that the signature names, or None where
 the kernel is not to look. Numbers become what the signature names, so that Python's own are welcome.
@@ -103,9 +103,9 @@ def _number(dtype: np.dtype, value: Any) -> np.generic:
     return dtype.type(operator.index(value) if dtype.kind in "iu" else value)
 
 
-def blocks(count: int, threads: int = BLOCK[0], most: int = (1 << 31) - 1) -> tuple[int]:
-    """A grid with a thread for each of `count` things; of `most` blocks, where each thread then has more to do."""
-    return (min(-(-count // threads), most),)
+def blocks(count: int, threads: int = BLOCK[0]) -> tuple[int]:
+    """A grid with a thread for each of `count` things."""
+    return (-(-count // threads),)
 
 
 def plane(rows: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -119,8 +119,8 @@ def plane(rows: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def address(x: Array) -> int:
-    """Where its memory begins, on its device."""
-    return x.ctypes.data if isinstance(x, np.ndarray) else x.data.ptr
+    """Where its memory begins."""
+    return x.data.ptr
 
 
 def step(*arrays: Array) -> int:
