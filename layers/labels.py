@@ -91,7 +91,7 @@ def prepare(part: Part, of_attributes: bool) -> tuple[Array, Array, Array]:
         check(c, k, of_attributes, (part.rows.start, part.images.start))
     weights = (whole != 0).astype(x.dtype)
     if xp is not np:
-        weights[~inside] = np.nan
+        weights = xp.where(inside, weights, x.dtype.type(np.nan))  # to write into a mask, CuPy would make the host wait
     if v is not None:
         weights *= _rows(xp, v)
     if of_attributes:

@@ -171,6 +171,8 @@ class ndarray(calls.Held):
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(value, np.ndarray | list | tuple):
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
+        if _is_mask(index):
+            calls.wait("mask")
 
         def put(index: Any, value: Any) -> None:
             self._held[index] = value
