@@ -137,23 +137,35 @@ def _through(request: pytest.FixtureRequest) -> Callable[[ModuleType], Any]:
 
 
 class OnGpu:
-    """A module whose functions take and give NumPy arrays and work on the GPU."""
+    """A module whose functions take and give NumPy arrays and work on the GPU; what they change in place changes here too."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
-            gone = {key: self._moved(value, array.to_gpu) for key, value in options.items()}
-            results = getattr(self._module, name)(*(self._moved(a, array.to_gpu) for a in args), **gone)
-            return self._moved(results, array.to_numpy)
+            moved: list[tuple[np.ndarray, Any]] = []
+            results = getattr(self._module, name)(
+                *(self._gone(a, moved) for a in args), **{key: self._gone(a, moved) for key, a in options.items()}
+            )
+            for here, there in moved:
+                here[...] = array.to_numpy(there)
+            return self._back(results)
 
         return call
 
-    def _moved(self, value: Any, move: Callable[[Any], Any]) -> Any:
-        if isinstance(value, tuple | list) and type(value) in (tuple, list):
-            return type(value)(self._moved(v, move) for v in value)
-        return move(value) if hasattr(value, "dtype") and hasattr(value, "shape") else value
+    def _gone(self, value: Any, moved: list[tuple[np.ndarray, Any]]) -> Any:
+        if type(value) in (tuple, list):
+            return type(value)(self._gone(v, moved) for v in value)
+        if not isinstance(value, np.ndarray):
+            return value
+        moved.append((value, array.to_gpu(value)))
+        return moved[-1][1]
+
+    def _back(self, value: Any) -> Any:
+        if type(value) in (tuple, list):
+            return type(value)(map(self._back, value))
+        return array.to_numpy(value) if hasattr(value, "get") else value
 
 
 @pytest.fixture
