@@ -48,11 +48,13 @@ def test_results_are_those_of_plain_runs_and_the_host_is_at_it_three_times(cupy)
 def test_a_graph_has_a_pool_and_inputs_of_its_own(cupy):
     work = Doubling()
     step = replay.Replay(work)
+    cupy.pool.kept = 1 << 20
     for i in range(3):
         x = there([i])
         made = step({"x": x})
         x[...] = 99  # once launched, on the current stream, what the caller's memory holds is no matter
         Stream.current.synchronize()
+    assert cupy.pool.kept == 0  # what plain runs used is free for the graph's
     assert work.pools[:2] == [None, None] and work.pools[2].__self__ is step._graph[1] is not cupy.pool
     assert step({"x": there([5])}) is made
 

@@ -158,9 +158,11 @@ def test_leaving_the_block_ends_them():
 
 def test_ctrl_c_does_not_reach_them(two):
     made(talk, LISTS, two)
-    for process in two._running:
+    processes = list(two._running)
+    for process in processes:
         process.send_signal(signal.SIGINT)
     assert len(made(talk, LISTS, two)) == len(LISTS)
+    assert two._running == processes and all(process.poll() is None for process in processes)
 
 
 def test_they_end_when_their_parent_does():
