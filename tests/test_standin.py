@@ -14,7 +14,8 @@ import pytest
 from dagnet.layers import array, catalogue, kernels, relu, samples, settings, sigmoid, softmax, sum
 from tests import little, standin
 from tests.conftest import ROOT
-from tests.standin import replay
+from tests.standin import modules, replay
+from tests.standin.arrays import FROZEN
 
 
 @pytest.fixture
@@ -114,6 +115,12 @@ def test_reductions_and_items_are_arrays_on_the_device(cupy, x):
 def test_numbers_keep_the_dtype_as_numpys_and_cupys_rules_have_it(cupy, x):
     assert (x * 2.0).dtype == (2 * x).dtype == (x * np.float32(2)).dtype == np.float32
     assert (np.float64(2) * x).dtype == (x * np.float64(2)).dtype == (x + x.astype(float)).dtype == np.float64
+
+
+def test_its_own_functions_have_cupys_parameters():
+    for own in (modules.array, modules.asarray, modules.ascontiguousarray, modules.asnumpy):
+        names = list(inspect.signature(own).parameters)
+        assert names == [text.rstrip("=") for text in FROZEN["functions"][own.__name__].split(", ") if text != "*"]
 
 
 def test_operations_write_where_they_are_told(cupy, x):

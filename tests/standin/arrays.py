@@ -237,13 +237,7 @@ def _is_mask(index: Any) -> bool:
 
 
 calls.wrap = ndarray._of
-OPERANDS = (
-    ndarray,
-    *calls.NUMBERS,
-    np.ndarray,
-    list,
-    type(None),
-)  # what operators look at; the last three to refuse them
+OPERANDS = (ndarray, *calls.NUMBERS, np.ndarray, list, type(None))  # the last three are looked at to refuse them
 
 # -- operators and methods, by their names
 
@@ -275,11 +269,9 @@ def _method(name: str) -> Callable:
             raise NotImplementedError(f"the stand-in for CuPy lacks ndarray.{name}, which CuPy has")
         if name in ("nonzero", "compress"):
             calls.wait(name)
-        keeps = name == "astype"
         if name == "astype":
             checked(args[0] if args else kwargs["dtype"])
-        if name in ("ravel", "reshape", "flatten") or (name == "copy" and (args or kwargs)):
-            keeps = True
+        keeps = name in ("astype", "ravel", "reshape", "flatten") or (name == "copy" and bool(args or kwargs))
         return calls.run(f"ndarray.{name}", getattr(self._held, name), args, kwargs, keeps_order=keeps, this=self)
 
     method.__name__ = name

@@ -10,21 +10,12 @@ import numpy as np
 from . import calls, cuda, sparse, ufuncs
 from .arrays import FROZEN, checked, ndarray
 
-KEEPS_ORDER = {"array", "asarray", "asanyarray", "asfortranarray", "copy", "nan_to_num"} | {
-    f"{kind}_like" for kind in ("empty", "zeros", "ones", "full")
-}
+KEEPS_ORDER = {"asfortranarray", "copy", "nan_to_num", "empty_like", "zeros_like", "ones_like", "full_like"}
 ALWAYS_WAIT = {
     *("nonzero", "flatnonzero", "argwhere", "extract", "compress", "bincount", "unravel_index", "ravel_multi_index"),
     *("unique", "unique_all", "unique_counts", "unique_inverse", "unique_values", "histogram", "array_equiv"),
 }
-FROM_NUMPY = {
-    "array",
-    "asarray",
-    "asanyarray",
-    "asfortranarray",
-    "asnumpy",
-}  # alone in taking NumPy's arrays and lists of numbers
-MAKE_ARRAYS = FROM_NUMPY | {
+MAKE_ARRAYS = {  # of shapes and numbers
     *("arange", "empty", "eye", "full", "identity", "indices", "linspace", "logspace", "ones", "tri", "zeros"),
     *("bartlett", "blackman", "hamming", "hanning", "kaiser", "diag_indices", "tril_indices", "triu_indices"),
 }
@@ -51,8 +42,7 @@ JOIN = {
     "vstack",
     "dstack",
     "column_stack",
-}  # arrays alone, neither lists nor numbers
-NOT_COPIED = {"set_printoptions", "printoptions"}
+}  # arrays, and not lists of numbers
 KERNELS = ("ElementwiseKernel", "RawKernel", "RawModule", "ReductionKernel", "fuse", "vectorize")
 
 
@@ -99,11 +89,9 @@ def array(
     """An array on the device, of one there, NumPy's, or lists of numbers or of arrays; those of NumPy's get C or F order."""
     values, is_here = obj, not isinstance(obj, ndarray)
     if isinstance(obj, list | tuple):
-        values = np.array(
-            [one.get() if isinstance(one, ndarray) else one for one in obj] if calls.arrays_in(obj) else obj
-        )
+        values = np.array(calls.inside(obj) if calls.arrays_in(obj) else obj)
     values = np.asarray(values._held if isinstance(values, ndarray) else values)
-    checked(values.dtype), dtype is None or checked(dtype)
+    checked(values.dtype if dtype is None else dtype)
     order = order or "K"
     if is_here and order in "KA":
         order = "F" if values.flags.f_contiguous and not values.flags.c_contiguous else "C"
@@ -151,10 +139,7 @@ class Generator:
     def __getattr__(self, name: str) -> Callable:
         if name not in FROZEN["generator"]:
             raise AttributeError(f"'Generator' object has no attribute {name!r}")
-        return function(name, FROZEN["generator"][name], self._drawn(name), "Generator.")
-
-    def _drawn(self, name: str) -> Callable | None:
-        return getattr(self._numpys, name, None)
+        return function(name, FROZEN["generator"][name], getattr(self._numpys, name, None), "Generator.")
 
 
 def default_rng(seed: Any = None) -> Generator:
@@ -204,19 +189,8 @@ def made() -> dict[str, ModuleType]:
     cupyx = _module("cupyx", scatter_add=lambda a, slices, value: a.scatter_add(slices, value))
     cupyx.scipy = _module("cupyx.scipy")
     cupyx.scipy.sparse = _module("cupyx.scipy.sparse", csr_matrix=sparse.csr_matrix, csc_matrix=sparse.csc_matrix)
-    modules = (
-        cupy,
-        cupy.cuda,
-        cupy.cuda.memory,
-        cupy.cuda.runtime,
-        cupy.random,
-        cupy.linalg,
-        cupy.lib,
-        cupy.lib.stride_tricks,
-        cupyx,
-        cupyx.scipy,
-        cupyx.scipy.sparse,
-    )
+    modules = [cupy, cupy.cuda, cupy.cuda.memory, cupy.cuda.runtime, cupy.random, cupy.linalg]
+    modules += [cupy.lib, cupy.lib.stride_tricks, cupyx, cupyx.scipy, cupyx.scipy.sparse]
     return {module.__name__: module for module in modules}
 
 
