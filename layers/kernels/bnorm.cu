@@ -5,8 +5,20 @@
 
 #define TOTALS __shared__ double kept[256]
 
+// The block's sums of two values a thread go to its row of two arrays.
+__device__ __forceinline__ void put(double a, double b, double* __restrict__ as, double* __restrict__ bs, int c, int channels,
+                                    double* kept) {
+    a = sum_over_rows(a, kept);
+    __syncthreads();
+    b = sum_over_rows(b, kept);
+    if (threadIdx.y || c >= channels) return;
+    as[(long long)blockIdx.x * channels + c] = a;
+    bs[(long long)blockIdx.x * channels + c] = b;
+}
+
 extern "C" __global__ void __launch_bounds__(256)
-bnorm_sums(const T* __restrict__ x, const T* __restrict__ shift, double* __restrict__ sums, double* __restrict__ squares, int rows, int channels, int each) {
+bnorm_sums(const T* __restrict__ x, const T* __restrict__ shift, double* __restrict__ sums, double* __restrict__ squares,
+           int rows, int channels, int each) {
     TOTALS;
     int c = PLACE, first = blockIdx.x * each, end = min(first + each, rows);
     double sum = 0, square = 0;
@@ -16,13 +28,7 @@ bnorm_sums(const T* __restrict__ x, const T* __restrict__ shift, double* __restr
             sum += d;
             square += d * d;
         }
-    sum = sum_over_rows(sum, kept);
-    __syncthreads();
-    square = sum_over_rows(square, kept);
-    if (threadIdx.y == 0 && c < channels) {
-        sums[(long long)blockIdx.x * channels + c] = sum;
-        squares[(long long)blockIdx.x * channels + c] = square;
-    }
+    put(sum, square, sums, squares, c, channels, kept);
 }
 
 // The sum of a channel's parts, for the threads of row 0.
@@ -71,13 +77,7 @@ bnorm_products(const T* __restrict__ x, const T* __restrict__ dy, const T* __res
             sum += dy[at];
             product += (double)dy[at] * (x[at] - moments[2 * c]);
         }
-    sum = sum_over_rows(sum, kept);
-    __syncthreads();
-    product = sum_over_rows(product, kept);
-    if (threadIdx.y == 0 && c < channels) {
-        sums[(long long)blockIdx.x * channels + c] = sum;
-        products[(long long)blockIdx.x * channels + c] = product;
-    }
+    put(sum, product, sums, products, c, channels, kept);
 }
 
 extern "C" __global__ void __launch_bounds__(256)

@@ -33,7 +33,8 @@ __device__ __forceinline__ Span holders(int r, int stride, int before, int windo
 }
 
 template <int N>
-__device__ __forceinline__ void maxima(const T* __restrict__ x, T* __restrict__ y, unsigned char* __restrict__ index, int pixels, Windows s) {
+__device__ __forceinline__ void maxima(const T* __restrict__ x, T* __restrict__ y, unsigned char* __restrict__ index,
+                                       int pixels, Windows s) {
     long long pixel = ROW;
     int c = PLACE * N;
     if (pixel >= pixels || c >= s.c) return;
@@ -72,7 +73,8 @@ max_forward(const T* __restrict__ x, T* __restrict__ y, unsigned char* __restric
 }
 
 template <int N>
-__device__ __forceinline__ void routed(const unsigned char* __restrict__ index, const T* __restrict__ dy, T* __restrict__ dx, int pixels, Windows s) {
+__device__ __forceinline__ void routed(const unsigned char* __restrict__ index, const T* __restrict__ dy, T* __restrict__ dx,
+                                       int pixels, Windows s) {
     long long pixel = ROW;
     int c = PLACE * N;
     if (pixel >= pixels || c >= s.c) return;
@@ -115,9 +117,7 @@ template <int N> __device__ __forceinline__ void means(const T* __restrict__ x, 
 #pragma unroll 1
     for (int q = right.first; q < right.end; q++)
 #pragma unroll 2
-        for (int p = down.first; p < down.end; p++) {
-            sum += load<N>(corner, ((long long)p * s.w + q) * s.c + c);
-        }
+        for (int p = down.first; p < down.end; p++) sum += load<N>(corner, ((long long)p * s.w + q) * s.c + c);
 #pragma unroll
     for (int k = 0; k < N; k++) sum.of[k] *= share;
     store<N>(y, pixel * s.c + c, sum);

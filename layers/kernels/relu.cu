@@ -21,7 +21,8 @@ relu_forward(const T* __restrict__ x, T* __restrict__ y, long long count, T leak
 }
 
 template <int N>
-__device__ __forceinline__ void sloped(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ dx, long long count, T leak) {
+__device__ __forceinline__ void sloped(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ dx, long long count,
+                                       T leak) {
     long long at = THREAD * N;
     if (at >= count) return;
     Pack<N> v = load<N>(x, at), d = load<N>(dy, at);
@@ -40,8 +41,8 @@ relu_backward(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__
 
 // dx (rows, K): dy where y is above 0; sums (blocks along x, K): dx over the `each` rows of a block.
 template <int N>
-__device__ __forceinline__ void masked_rows(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dx, T* __restrict__ sums,
-                            int rows, int channels, int each, T* kept) {
+__device__ __forceinline__ void masked_rows(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dx,
+                                            T* __restrict__ sums, int rows, int channels, int each, T* kept) {
     int c = PLACE * N, first = blockIdx.x * each, end = min(first + each, rows);
     Pack<N> sum = {};
     if (c < channels)

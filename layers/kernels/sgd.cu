@@ -34,7 +34,8 @@ sgd_step(Arrays w, Arrays m, const Arrays d, Counts size, Counts start, Numbers 
             store<WIDE>(wi, at, a);
             store<WIDE>(mi, at, b);
         } else {
-            for (long long k = at; k < min(at + WIDE, end); k++) step(wi[k], mi[k], di[k], scale, lambda, eta, momentum, nesterov);
+            for (long long k = at; k < min(at + WIDE, end); k++)
+                step(wi[k], mi[k], di[k], scale, lambda, eta, momentum, nesterov);
         }
     }
 }

@@ -1,7 +1,8 @@
 // sums (blocks along x, C): the columns of x (rows, C), over the `each` rows of a block.
 
 template <int N>
-__device__ __forceinline__ void rows_of_block(const T* __restrict__ x, T* __restrict__ sums, int rows, int channels, int each, T* kept) {
+__device__ __forceinline__ void rows_of_block(const T* __restrict__ x, T* __restrict__ sums, int rows, int channels, int each,
+                                              T* kept) {
     int c = PLACE * N, first = blockIdx.x * each, end = min(first + each, rows);
     Pack<N> sum = {};
     if (c < channels)

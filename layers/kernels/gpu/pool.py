@@ -2,7 +2,7 @@
 
 Arrays are C-contiguous: x, dx (N, H, W, C), y, dy, index (N, YH, YW, C). rows and columns are windows.Line.
 index   which tap of its window the maximum is: p + PH * q for row p and column q; of equals the first in that order.
-        Where the maximum is NaN it is 255, and no pixel gets a derivative: windows are of at most LARGEST taps.
+        Where the maximum is NaN it is 255, and no pixel gets a derivative; so a window has 255 taps at most.
 """
 
 from typing import TYPE_CHECKING
@@ -15,8 +15,6 @@ from . import launch
 
 if TYPE_CHECKING:
     from ...windows import Line
-
-LARGEST = 255  # taps: 0 to 254 have a byte each
 
 
 def max_forward(x: Array, rows: "Line", columns: "Line") -> tuple[Array, Array]:
