@@ -130,11 +130,11 @@ def test_the_solver_and_the_release_asked_for_are_those_of_the_run(train, tmp_pa
 
 
 def test_worker_processes_give_the_same_network_to_the_last_bit(train, tmp_path):
-    for folder, workers in (("run", 0), ("helped", 2)):
+    for folder, workers in (("run", 0), ("shared", 2)):
         options = ["--augment", "--workers", workers, "--no-evaluation"]
         code, _, err = train(*options, out=tmp_path / folder)
         assert code == 0 and "note:" not in err
-    assert same(values(tmp_path / "helped", 1), values(tmp_path / "run", 1))
+    assert same(values(tmp_path / "shared", 1), values(tmp_path / "run", 1))
 
 
 def test_the_batch_in_parts_gives_the_same_network(whole, train, tmp_path):

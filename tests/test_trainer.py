@@ -87,9 +87,9 @@ def test_a_finished_training_is_only_read(go):
 
 
 def test_worker_processes_make_the_same_training_to_the_last_bit(go, tmp_path):
-    alone, helped = little.net(), little.net()
-    one, two = go(alone, num_epochs=2, exp_dir=tmp_path / "alone"), go(helped, num_epochs=2, workers=2)
-    assert same(values(helped), values(alone)) and timeless(one) == timeless(two)
+    alone, shared = little.net(), little.net()
+    one, two = go(alone, num_epochs=2, exp_dir=tmp_path / "alone"), go(shared, num_epochs=2, workers=2)
+    assert same(values(shared), values(alone)) and timeless(one) == timeless(two)
 
 
 def test_an_error_in_a_worker_names_its_image_and_what_is_kept(go, tmp_path):

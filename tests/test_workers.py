@@ -60,8 +60,8 @@ def two():
         yield started
 
 
-def made(get_batch, lists, helpers):
-    with batches.Prefetch(get_batch, lists, workers=helpers) as coming:
+def made(get_batch, lists, pool):
+    with batches.Prefetch(get_batch, lists, workers=pool) as coming:
         return list(coming)
 
 
