@@ -1,5 +1,6 @@
 """The layers: what each computes, forward and backward, by hand, on NumPy or CuPy arrays."""
 
+from . import algorithms as algorithms
 from . import array as array
 from . import attribute_losses as attribute_losses
 from . import bilinearsampler as bilinearsampler

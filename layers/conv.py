@@ -20,11 +20,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod, sqrt
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from . import array, block, gemm, geometry, kernels, relu, threads
+from . import algorithms, array, block, gemm, geometry, kernels, relu, threads
 from .array import Array
 from .geometry import Numbers
 from .im2col import Group, Part, Plan
@@ -39,16 +39,17 @@ def forward(
     pad: Numbers = 0,
     dilate: Numbers = 1,
     rectify: bool = False,
+    algorithm: str = "auto",
 ) -> Array:
-    """y (YH, YW, K, N), or with rectify max(y, 0): a ReLU while the numbers are at hand.
+    """y (YH, YW, K, N), or with rectify max(y, 0): a ReLU while the numbers are at hand. See algorithms.py for `algorithm`.
 
-    Raises ValueError where the shapes do not fit.
+    Raises ValueError where the shapes do not fit, or the algorithm does not fit them.
     """
     array.check_floats("conv", x=x, w=w, b=b)
     x, w = array.four_d(x), array.four_d(w)
-    plan = Plan.of(x.shape, w, b, stride, pad, dilate)
+    plan = Plan.of(x.shape, w, b, stride, pad, dilate, algorithm)
     xp, x = array.module_of(x, w, b), array.base(x)
-    if fast := kernels.serving("conv", x):
+    if fast := algorithms.serving(plan, "forward", x):
         return fast.forward(plan, x, w, b, rectify).transpose(1, 2, 3, 0)
     y = array.empty(xp, plan.output, x.dtype)
     pixels, matrix = array.base(y), plan.matrix(w)
@@ -81,15 +82,16 @@ def backward(
     dilate: Numbers = 1,
     need_dx: bool = True,
     rectified: Array | None = None,
+    algorithm: str = "auto",
 ) -> tuple[Array | None, Array, Array | None]:
     """dx (H, W, C, N), dw and db, shaped like w and b; dx is None where it is not needed, db where there is no b.
 
     rectified is what forward gave with rectify: then dy is the derivative for that.
-    Raises ValueError where the shapes do not fit.
+    Raises ValueError as forward does.
     """
     array.check_floats("conv", x=x, w=w, b=b, dy=dy)
     x, filters = array.four_d(x), array.four_d(w)
-    plan = Plan.of(x.shape, filters, b, stride, pad, dilate)
+    plan = Plan.of(x.shape, filters, b, stride, pad, dilate, algorithm)
     rows = array.base(array.derivative("conv", dy, plan.output))
     if rectified is None:
         db = bias_derivative(rows, b)
@@ -120,7 +122,7 @@ def filter_derivative(plan: Plan, x: Array, dy: Array, w: Array) -> Array:
     xp = array.module_of(x)
     if plan.identity or not len(x):
         return xp.zeros(w.shape, x.dtype)
-    if fast := kernels.serving("conv", x):
+    if fast := algorithms.serving(plan, "dw", x):
         return fast.filter_derivative(plan, x, dy)
     count, kg = plan.threads(xp), plan.k // plan.g
     parts = plan.parts(plan.most(xp), count)
@@ -149,7 +151,7 @@ def data_derivative(plan: Plan, dy: Array, w: Array) -> Array:
     taps are added in blocks, in which they are nearer than the stride, so that no pixel of x is met twice in one addition.
     With stride 1 a block is one tap.
     """
-    if fast := kernels.serving("conv", dy):
+    if fast := algorithms.serving(plan, "dx", dy):
         return fast.data_derivative(plan, dy, w).transpose(1, 2, 3, 0)
     xp, (h, width, c, _) = array.module_of(dy), plan.input
     dx, matrix = array.empty(xp, plan.input, dy.dtype), plan.matrix(w)
@@ -202,7 +204,10 @@ def _run(xp: ModuleType, work: Callable[..., None], items: list[tuple[Any, ...]]
 
 @dataclass
 class Conv(block.Layer):
-    """Parameters: filters (FH, FW, C, K) and, with has_bias, K biases."""
+    """Parameters: filters (FH, FW, C, K) and, with has_bias, K biases.
+
+    algorithm, which is no property of MatConvNet's and not saved, may be set to fix this layer's (see algorithms.py).
+    """
 
     size: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     has_bias: bool = True
@@ -213,6 +218,7 @@ class Conv(block.Layer):
 
     n_inputs, n_params = (1,), (1, 2)
     can_rectify = True
+    algorithm: ClassVar[str] = "auto"
 
     def __post_init__(self) -> None:
         self.size = [int(v) for v in [*self.size, 1, 1, 1, 1][:4]]
@@ -221,7 +227,7 @@ class Conv(block.Layer):
         self.dilate = list(geometry.positive_pair(self.dilate, "Conv: dilate"))
 
     def _options(self) -> dict[str, Any]:
-        return {"stride": self.stride, "pad": self.pad, "dilate": self.dilate}
+        return {"stride": self.stride, "pad": self.pad, "dilate": self.dilate, "algorithm": self.algorithm}
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from x and the parameters w [, b]."""

@@ -42,6 +42,7 @@ class Plan:
     pad: tuple[int, int, int, int]
     dilate: tuple[int, int]
     identity: bool
+    algorithm: str = "auto"
 
     @classmethod
     def of(
@@ -52,6 +53,7 @@ class Plan:
         stride: Numbers,
         pad: Numbers,
         dilate: Numbers,
+        algorithm: str = "auto",
     ) -> "Plan":
         """The plan for x of that size (H, W, C, N) and these parameters. Raises ValueError where they do not fit."""
         h, wd, c, n = size
@@ -73,7 +75,7 @@ class Plan:
             raise ValueError(f"conv: w is empty (identity filters) and dilate is {dilate}; 1 is right then")
         yh = geometry.slide(h, geometry.extent(fh, dilate[0]), stride[0], pad[0], pad[1], "conv, vertically")
         yw = geometry.slide(wd, geometry.extent(fw, dilate[1]), stride[1], pad[2], pad[3], "conv, horizontally")
-        return cls((h, wd, c, n), (yh, yw, k, n), (fh, fw), k, c // fc, stride, pad, dilate, identity)
+        return cls((h, wd, c, n), (yh, yw, k, n), (fh, fw), k, c // fc, stride, pad, dilate, identity, algorithm)
 
     @property
     def window_size(self) -> int:

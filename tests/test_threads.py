@@ -65,6 +65,13 @@ def test_after_an_error_no_thread_works_on():
             assert threading.active_count() >= 1
 
 
+def test_slices_cover_all_in_order_and_none_is_empty():
+    assert threads.slices(10, 3) == [slice(0, 3), slice(3, 6), slice(6, 10)]
+    assert threads.slices(20, 3, multiple=8) == [slice(0, 8), slice(8, 16), slice(16, 20)]
+    assert threads.slices(2, 5) == [slice(0, 1), slice(1, 2)]
+    assert threads.slices(0, 3) == threads.slices(0, 0) == []
+
+
 def test_work_may_share_work_again(workers):
     def outer(a):
         return sum(threads.run(lambda b: a * b, [(i,) for i in range(10)]))

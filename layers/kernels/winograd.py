@@ -1,0 +1,128 @@
+"""Convolution of 3x3 windows by Winograd's F(4x4, 3x3): a quarter of the multiplications, at a larger rounding error.
+
+Shapes and formulas as in ../conv.py, for stride 1, dilate 1 and one group.
+Forward   y = A^T [(G g G^T) * (B^T d B)] A for 4x4 pixels of y, the 6x6 pixels d of x that they see, and a filter g, channel by
+          channel; * is a product of each of 36 numbers, summed over the channels: 36 matrix products (tiles, C) (C, K)
+Backward  dx is the convolution of dy with the filters turned by half a turn, C and K exchanged, in the same way
+          dg = G^T [(B^T d B) * (A dy A^T)] G, where * is summed over the tiles: 36 matrix products (C, tiles) (tiles, K)
+Error     against float64, relative to the largest number: 1e-6 to 5e-6 in float32, where products of windows have 2e-7 to 1e-6
+Source    Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015; dg is the derivative of that y
+"""
+
+from collections.abc import Sequence
+from math import prod
+from types import ModuleType
+
+import numpy as np
+
+from .. import buffers, threads
+from ..im2col import Plan
+from . import serving, tiles
+
+TILES = 8 << 20  # bytes of the tiles that are summed into dw at a time
+LEAST = 16  # tiles at a time
+
+
+def forward(plan: Plan, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, rectify: bool) -> np.ndarray:
+    """y (N, YH, YW, K)."""
+    h, width, k, n = plan.output
+    bias = np.zeros(k, x.dtype) if b is None or not b.size else np.ascontiguousarray(b.ravel())
+    y = buffers.empty((n, h, width, k), x.dtype)
+    return _correlated(x, np.ascontiguousarray(w), False, bias, y, (plan.pad[0], plan.pad[2]), rectify)
+
+
+def data_derivative(plan: Plan, dy: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """dx (N, H, W, C)."""
+    h, width, c, n = plan.input
+    dx, pad = buffers.empty((n, h, width, c), dy.dtype), (2 - plan.pad[0], 2 - plan.pad[2])
+    return _correlated(dy, np.ascontiguousarray(w), True, np.zeros(c, dy.dtype), dx, pad, False)
+
+
+def filter_derivative(plan: Plan, x: np.ndarray, dy: np.ndarray) -> np.ndarray:
+    """dw (3, 3, C, K). All threads lay out some tiles, then each sums them up for a block of channels and one of filters."""
+    c, k, dtype, pad, work = x.shape[3], dy.shape[3], x.dtype, (plan.pad[0], plan.pad[2]), _tier(x)
+    grid, count = _grid(plan.output), len(x) * prod(_grid(plan.output))
+    k_blocks, k_width = _blocks(k, work.WIDTH)
+    c_blocks, c_width = _blocks(c, min(work.WIDTH, max(c * k_blocks // threads.count(), 1)))  # a block for each thread
+    groups = threads.slices(count, -(-36 * (c + k) * dtype.itemsize * count // TILES))
+    most, step = max(s.stop - s.start for s in groups), max(work.STEP // (c_width * k_width), 1)
+    v, z = buffers.empty((c_blocks, 36, most, c_width), dtype), buffers.empty((k_blocks, 36, most, k_width), dtype)
+    sums = np.empty((c_blocks, k_blocks), object)
+    dw = buffers.empty((3, 3, c, k), dtype)
+
+    def lay_out(origin: int, some: slice) -> None:
+        first, last = origin + some.start, origin + some.stop
+        work.gather(x, v, first, last, origin, grid, pad)
+        work.gather_der(dy, z, first, last, origin, grid)
+
+    def add_up(group: slice, i: int, j: int) -> None:
+        fresh = not group.start
+        p = buffers.empty((36, c_width, k_width), dtype) if fresh else sums[i, j]
+        work.add_products(v[i], z[j], p, group.stop - group.start, step, fresh)
+        if group.stop == count:
+            work.filter_der(p, dw, i * c_width, j * k_width)
+        else:
+            sums[i, j] = p
+
+    for group in groups:
+        threads.run(lay_out, [(group.start, s) for s in threads.slices(group.stop - group.start, threads.count())])
+        threads.run(add_up, [(group, i, j) for i in range(c_blocks) for j in range(k_blocks)])
+    return dw
+
+
+def _correlated(
+    x: np.ndarray, w: np.ndarray, turned: bool, bias: np.ndarray, y: np.ndarray, pad: tuple[int, int], rectify: bool
+) -> np.ndarray:
+    """y, of x and w, which is turned by half a turn on the way from y's side to x's.
+
+    Of many tiles each thread takes some through all steps, while they are in its cache. Of few tiles, all are laid out, then
+    each thread multiplies them with some blocks of filters, which it transforms itself: these are what is large then.
+    """
+    (n, height, width, k), c, dtype, work = y.shape, x.shape[3], x.dtype, _tier(x)
+    (blocks, size), grid = _blocks(k, work.WIDTH), _grid((height, width))
+    count, step = n * prod(grid), max(work.STEP // (c * size), 1)
+    most = max(work.CACHE // (36 * (c + k) * dtype.itemsize), LEAST)
+    across = turned and count <= work.FEW
+
+    def filters(block: int) -> np.ndarray:
+        u = buffers.empty((36, size, c) if across else (36, c, size), dtype)
+        transform = work.filters_across if across else work.turned_filters if turned else work.filters
+        transform(w, u, block)
+        return u
+
+    if count < 2 * most * threads.count() and blocks >= threads.count():
+        v, m = buffers.empty((1, 36, count, c), dtype), buffers.empty((blocks, 36, count, size), dtype)
+        shares = [(s.start, s.stop) for s in threads.slices(count, threads.count())]
+        threads.run(lambda *s: work.gather(x, v, *s, 0, grid, pad), shares)
+        threads.run(lambda i: work.multiply(v[0], filters(i), m[i], count, step, across), [(i,) for i in range(blocks)])
+        threads.run(lambda *s: work.scatter(m, bias, y, *s, 0, grid, rectify), shares)
+        return y
+
+    bank = threads.run(filters, [(i,) for i in range(blocks)])
+
+    def make(first: int, last: int) -> None:
+        v, m = buffers.empty((1, 36, last - first, c), dtype), buffers.empty((blocks, 36, last - first, size), dtype)
+        work.gather(x, v, first, last, first, grid, pad)
+        for u, part in zip(bank, m, strict=True):
+            work.multiply(v[0], u, part, last - first, step, across)
+        work.scatter(m, bias, y, first, last, first, grid, rectify)
+
+    parts = -(-count // (most * threads.count())) * threads.count()
+    threads.run(make, [(s.start, s.stop) for s in threads.slices(count, parts)])
+    return y
+
+
+def _tier(x: np.ndarray) -> ModuleType:
+    """The transforms: numba's loops, or matrix products."""
+    return serving("tiles", x) or tiles
+
+
+def _grid(size: Sequence[int]) -> tuple[int, int]:
+    """Tiles down and across, over y of that size (YH, YW, ...)."""
+    return -(-size[0] // 4), -(-size[1] // 4)
+
+
+def _blocks(channels: int, most: int) -> tuple[int, int]:
+    """In how many blocks of what width the channels lie, which is at most so large."""
+    count = -(-channels // most)
+    return count, -(-channels // count)
