@@ -28,7 +28,6 @@ class Settings:
     fast        use the kernels that numba compiles, where numba is installed
     precision   of matrix products on the GPU: "float32", or "tf32" (about 3 decimal digits), which is never chosen by itself
     scratch     bytes that a convolution on the GPU may take for its windows
-    atomics     let the GPU add in an order that differs from run to run where that is faster
     """
 
     threads: int = field(default_factory=_threads_of_environment)
@@ -36,14 +35,13 @@ class Settings:
     fast: bool = True
     precision: Precision = "float32"
     scratch: int = 256 << 20
-    atomics: bool = False
 
     def __post_init__(self) -> None:
         for name in ("threads", "scratch"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"settings: {name} is {value!r}; a whole number from 1 is right")
-        for name in ("exact", "fast", "atomics"):
+        for name in ("exact", "fast"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"settings: {name} is {getattr(self, name)!r}; True or False is right")
         if self.precision not in get_args(Precision):
