@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import algorithms, array, block, gemm, geometry, kernels, relu, threads
+from . import algorithms, array, block, gemm, geometry, kernels, parts, relu, threads
 from .array import Array
 from .geometry import Numbers
 from .im2col import Group, Part, Plan
@@ -107,10 +107,10 @@ def bias_derivative(dy: Array, b: Array | None) -> Array | None:
     """db like b, from dy (N, YH, YW, K): its sum over pixels and images; None where b is None."""
     if b is None or not b.size:
         return b
-    if fast := kernels.serving("sums", dy):
-        return fast.of_columns(dy.reshape(-1, dy.shape[3])).reshape(b.shape)
-    ones = array.module_of(dy).ones(prod(dy.shape[:3]), dy.dtype)  # the sum as a product: BLAS is the faster adder
-    return (ones @ dy.reshape(len(ones), dy.shape[3])).reshape(b.shape)
+    pixels = dy.reshape(-1, dy.shape[3])
+    if fast := kernels.serving("sums", pixels):
+        return fast.of_columns(pixels).reshape(b.shape)
+    return sum(threads.run(parts.column_sums, parts.of([pixels]))).reshape(b.shape)
 
 
 def filter_derivative(plan: Plan, x: Array, dy: Array, w: Array) -> Array:

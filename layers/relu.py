@@ -63,7 +63,7 @@ def masked(dy: Array, y: Array) -> tuple[Array, Array]:
     def part(dy: Array, y: Array, kept: Array) -> Array:
         xp.greater(y, 0, out=kept)
         kept *= dy
-        return xp.ones(len(kept), kept.dtype) @ kept  # the sum as a product: BLAS is the faster adder
+        return parts.column_sums(kept)
 
     return kept, sum(threads.run(part, parts.of([dy, y, kept])))
 

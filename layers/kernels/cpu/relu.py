@@ -3,7 +3,7 @@
 import numpy as np
 
 from ... import buffers, parts, threads
-from . import loops
+from . import loops, sums
 
 
 def forward(x: np.ndarray, leak: float) -> np.ndarray:
@@ -23,10 +23,7 @@ def backward(x: np.ndarray, dy: np.ndarray, leak: float) -> np.ndarray:
 def masked(dy: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """dy (pixels, K) where y is above 0, else 0; and the K sums of that."""
     kept = buffers.empty(dy.shape, dy.dtype)
-    cut = parts.of([dy, y, kept])
-    sums = np.zeros((len(cut), dy.shape[1]))
-    threads.run(_masked, [(*part, total) for part, total in zip(cut, sums, strict=True)])
-    return kept, sums.sum(axis=0).astype(dy.dtype)
+    return kept, sums.by_parts(_masked, dy, y, kept)
 
 
 @loops.compiled
