@@ -14,7 +14,7 @@ WORKS = {
 
 
 def test_a_row_is_a_step_or_a_memory_with_its_goals():
-    others, convolutions = chart.rows(WORKS)
+    others, convolutions = chart.rows(WORKS).values()
     assert [(row.ratios, row.limits) for row in others] == [
         ({"dagnet plain": 3.0, "dagnet fast": 0.8}, {"dagnet plain": 1.5, "dagnet fast": 0.9}),
         ({"dagnet plain": 0.5, "dagnet fast": 0.6}, {"dagnet plain": 0.8, "dagnet fast": 0.9}),

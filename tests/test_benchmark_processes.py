@@ -61,8 +61,8 @@ def test_what_is_not_installed_is_said(absent):
 
 def test_another_state_of_the_code_is_another_fingerprint(tmp_path):
     (tmp_path / "a.py").write_text("1")
-    before = machine._fingerprint(tmp_path)
+    before = machine.fingerprint(tmp_path)
     (tmp_path / "a.txt").write_text("1")
-    assert machine._fingerprint(tmp_path) == before
+    assert machine.fingerprint(tmp_path) == before
     (tmp_path / "a.py").write_text("2")
-    assert machine._fingerprint(tmp_path) != before
+    assert machine.fingerprint(tmp_path) != before

@@ -29,13 +29,15 @@ def drawn(works: Mapping[str, Any]) -> Figure | None:
 
     works: as figures.collected makes it. None where nothing was measured beside PyTorch.
     """
-    panels = [panel for panel in rows(works) if panel]
+    panels = rows(works)
     if not panels:
         return None
-    most = max(map(len, panels))
+    most = max(map(len, panels.values()))
     figure = Figure(figsize=(6.6 * len(panels), 1.1 + 0.36 * most), dpi=110, layout="constrained")
-    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels, strict=True):
+    grid = figure.subplots(1, len(panels), squeeze=False).flat
+    for axes, (title, panel) in zip(grid, panels.items(), strict=True):
         _panel(axes, panel, most)
+        axes.set_title(title, fontsize=9.5)
     handles = [Line2D([], [], color=colour, lw=7, label=tier) for tier, colour in COLOURS.items()]
     handles.append(Line2D([], [], color=DARK, lw=1, label="PyTorch, in its faster memory format"))
     handles.append(Line2D([], [], color=GOAL, lw=2, label="goal (a red number misses it)"))
@@ -43,8 +45,8 @@ def drawn(works: Mapping[str, Any]) -> Figure | None:
     return figure
 
 
-def rows(works: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:
-    """All but the 3x3 layers; these."""
+def rows(works: Mapping[str, Any]) -> dict[str, list[Row]]:
+    """The panels' rows by their titles, of all that was measured beside PyTorch."""
     others: list[Row] = []
     convolutions: list[Row] = []
     for work, result in works.items():
@@ -56,7 +58,9 @@ def rows(works: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:
         if result["peak_mb"]:
             ratios = {tier: figures.memory_ratio(result, tier) for tier in COLOURS}
             others.append(_row("its peak memory", work, "memory", ratios))
-    return [row for row in others if row.ratios], [row for row in convolutions if row.ratios]
+    titled = {"networks, other layers": others, "VGG-16's 3x3 layers, 2 images": convolutions}
+    compared = {title: [row for row in panel if row.ratios] for title, panel in titled.items()}
+    return {title: panel for title, panel in compared.items() if panel}
 
 
 def _row(what: str, work: str, quantity: str, ratios: Mapping[str, float | None]) -> Row:

@@ -16,7 +16,8 @@ PACKAGES = ("numpy", "scipy", "numba", "torch")
 
 def describe() -> dict[str, Any]:
     """Processor, cores, system, versions (None: not installed), and each BLAS with its kernel and threads."""
-    import dagnet.layers
+    import dagnet
+    from dagnet import layers, models, tools
 
     return {
         "processor": processor(),
@@ -24,7 +25,7 @@ def describe() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "dagnet": dagnet.__version__,
-        "code": _fingerprint(Path(dagnet.layers.__path__[0]), Path(dagnet.__path__[0])),
+        "code": fingerprint(*(Path(house.__path__[0]) for house in (dagnet, layers, models, tools))),
         **{name: _version(name) for name in PACKAGES},
         "blas": _blas(),
     }
@@ -51,7 +52,7 @@ def in_words(machine: dict[str, Any], threads: int) -> str:
     )
 
 
-def _fingerprint(*folders: Path) -> str:
+def fingerprint(*folders: Path) -> str:
     """Twelve characters that change with any source file there: figures of two states of the code must not mix."""
     digest = hashlib.sha256()
     for path in sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".cu")):

@@ -13,15 +13,15 @@ Results = Mapping[str, Any]
 def report(results: Results) -> str:
     """The machine, and a table of all that was measured."""
     works, threads = results["works"], results["threads"]
-    beside = (
-        f"{results['rounds']} processes of each contender, in turn; medians over all of their steps, and quartiles."
+    turns = (
+        f"Each contender in {results['rounds']} processes of its own, in turn; medians over all steps, and quartiles."
     )
     parts = [machine.in_words(results["machine"], threads)]
     if not results["machine"]["torch"]:
         parts.append("PyTorch is not installed, so there is no ratio.")
     if works:
         parts.append(f"## Goals\n\n{of_goals(works)}")
-        parts.append(f"## Time\n\nMilliseconds. {beside}\n\n{of_times(works)}")
+        parts.append(f"## Time\n\nMilliseconds. {turns}\n\n{of_times(works)}")
     if memory := of_memory(works):
         parts.append(f"## Peak memory of the process\n\nMB (2^20 bytes), libraries included.\n\n{memory}")
     if results["on_one_thread"]:
