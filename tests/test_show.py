@@ -35,6 +35,12 @@ def test_another_size_is_computed_through_all_layers(net, capsys):
     assert "64x96x2x5" in call(capsys, "show", net, "--size", 64, 96, 3, 5)[1]
 
 
+def test_the_plan_says_how_each_convolution_will_run(net, capsys):
+    code, out, err = call(capsys, "show", net, "--plan", "--size", 64, 64)
+    assert (code, err) == (0, "") and "numba" in out.splitlines()[0]
+    assert re.search(r"^conv1_2 +3x3x2x2 +64x64x2x1 +products +products +products +few channels", out, re.MULTILINE)
+
+
 @pytest.mark.parametrize("size", ["32", "0 32", "-1 32", "1 2 3 4 5"])
 def test_a_size_that_is_none_is_refused(net, capsys, size):
     assert refused(call(capsys, "show", net, "--size", *size.split()), "input size", "are right")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dagnet import summary
 from dagnet.files import atomic, netfile
-from dagnet.summary import dot
+from dagnet.summary import dot, plans
 
 from . import arguments
 
@@ -29,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print all that MatConvNet's net.print knows in this form, in place of the tables for a terminal",
     )
     parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="print which algorithm each convolution will run on the CPU, in each pass, and why, in place of the tables",
+    )
+    parser.add_argument(
         "--svg", type=Path, metavar="FILE", help="draw the network: layers, data and their sizes, skips"
     )
     parser.add_argument(
@@ -47,12 +52,14 @@ def run(args: argparse.Namespace) -> None:
             arguments.check_file(path, args.file)
     net = netfile.load(args.file)
     sizes = summary.input_sizes(net, tuple(args.size) if args.size else None)
-    if args.format:
+    if args.plan:
+        print(plans.plan(net, sizes))
+    elif args.format:
         print(summary.report(net, sizes, format=args.format, all=True))
     else:
         print(summary.table(net, sizes))
-        if not sizes:
-            print("\nThe file does not say how large an input is; --size H W, such as --size 224 224, shows the sizes.")
+    if not args.format and not sizes:
+        print("\nThe file does not say how large an input is; --size H W, such as --size 224 224, shows the sizes.")
     if args.svg:
         _write(args.svg, f"{summary.svg(net, sizes)}\n".encode())
     if args.dot:

@@ -6,6 +6,7 @@
     svg                     a picture
     diagnosis.diagnose      MatConvNet's vl_simplenn_diagnose: the ranges of a run's values (a module to import by itself: it
                             brings matplotlib)
+    plans.plan              the algorithms of the convolutions
     input_sizes, peaks      what a file says of its input's size; the memory that a pass takes
 
 Sizes are (H, W, C, N).

@@ -2,7 +2,7 @@
 
 It evaluates the paper's network at full width, as one does to segment, and then trains it. Memory is in MB (2^20 bytes):
 
-    libraries        what the process has when a very small network was evaluated and trained, and is gone: the interpreter, the
+    libraries        what the process has when a small network was evaluated and trained, and is gone: the interpreter, the
                      libraries, the loops that numba compiled
     weights, layers  the network's parameters; the largest sum of a layer's inputs and outputs
     evaluation       the most that the process had while it evaluated, less `libraries`
@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from . import contenders, memory, networks
+from . import contenders, memory, networks, work
 from .processes import Task
 
 if TYPE_CHECKING:
@@ -38,17 +38,17 @@ def measure(name: str, side: int, images: int, steps: int, width: float) -> dict
 
     settings.change(**contenders.OURS[name])
 
-    def run(side: int, images: int, steps: int, width: float) -> tuple["DagNN", Any, Any]:
-        net, batch = lesion_fcn.lesion_fcn(None, width=width), networks.batch((side, side, 3, images))
-        net.mode = "test"
+    def run(net: "DagNN", size: work.Size, steps: int) -> tuple[Any, Any]:
+        batch, net.mode = networks.batch(size), "test"
         evaluation = contenders.measure({"step": lambda: net.eval({"input": batch["input"]})}, steps=1, warm=1)
         training = contenders.measure({"step": networks.training_steps(net, batch)["step"]}, steps, warm=1)
-        return net, evaluation, training
+        return evaluation, training
 
-    run(32, 1, 1, 1 / 64)
+    run(lesion_fcn.lesion_fcn(None, width=0.25, fc_width=8), (32, 32, 3, 1), 1)
     buffers.release()
     libraries = memory.now()
-    net, evaluation, training = run(side, images, steps, width)
+    net = lesion_fcn.lesion_fcn(None, width=width)
+    evaluation, training = run(net, (side, side, 3, images), steps)
     sizes = net.get_var_sizes({"input": (side, side, 3, images), "label": (side, side, 1, images)})
     return {
         "name": name,
