@@ -77,6 +77,22 @@ def xp(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
         yield cupy
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_word_of_compiling() -> None:
+    """Tests look at stderr, and which of them is the first to compile a loop is a matter of chance."""
+    if kernels.has_numba():
+        from dagnet.layers.kernels.cpu import loops
+
+        loops.word.said = True
+
+
+@pytest.fixture(scope="module")
+def exact() -> Iterator[None]:
+    """Convolutions by matrix products alone: for numbers that MatConvNet computed so."""
+    with settings.using(exact=True):
+        yield
+
+
 @pytest.fixture
 def emulated(request: pytest.FixtureRequest) -> Iterator[None]:
     """NumPy arrays run through the GPU's kernels, on the emulator."""

@@ -42,6 +42,7 @@ from dagnet.layers import (
 )
 from tests.conftest import golden_root
 
+pytestmark = pytest.mark.usefixtures("exact")
 TOLERANCE = {"single": 2e-6, "double": 1e-13}
 LRN_TOLERANCE = 5e-3
 

@@ -12,6 +12,7 @@ from dagnet.training import profile, trainer
 from tests import recorded
 from tests.conftest import golden_file
 
+pytestmark = pytest.mark.usefixtures("exact")
 SGD = (
     recorded.found("master/sgd.mat")
     + recorded.found("releases/*/sgd.mat")

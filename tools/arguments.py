@@ -5,13 +5,14 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dagnet.files import matfile
-from dagnet.layers import catalogue
+from dagnet.layers import catalogue, settings
 
 
 def positive(text: str) -> int:
@@ -75,6 +76,21 @@ def tolerance(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"it is {text!r}; a positive number such as 1e-5 is right")
     return number
+
+
+def add_computing(parser: argparse.ArgumentParser) -> None:
+    """The options of how the CPU computes, which computing() obeys."""
+    parser.add_argument("--threads", type=positive, metavar="N", help="on the CPU (default: one for each core)")
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="convolutions by matrix products alone: slower, and nearer to what MatConvNet computes",
+    )
+
+
+def computing(args: argparse.Namespace) -> AbstractContextManager[None]:
+    """While it is entered, the CPU computes as the options say: `with arguments.computing(args): ...`."""
+    return settings.using(exact=args.exact, threads=args.threads or settings.current().threads)
 
 
 # The option --define of the verbs that run blocks of the user's own.

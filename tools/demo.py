@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's arguments."""
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default %(default)s")
     parser.add_argument("--epochs", type=arguments.positive, default=7, metavar="N", help="default %(default)s")
+    arguments.add_computing(parser)
     parser.add_argument("--gpu", action="store_true", help="compute on the GPU")
 
 
@@ -33,4 +34,7 @@ def run(args: argparse.Namespace) -> None:
     rates = f"2e-2x{max(args.epochs - 2, 1)},2e-3"  # from random values it takes a larger rate than from VGG-16's
     options = f"--image-size 64 --width 0.125 --fc-width 64 --no-dropout --augment --learning-rate {rates}"
     given = ["--data", str(data), "--out", str(args.out), "--epochs", str(args.epochs), *options.split()]
-    train.run(parser.parse_args(given + ["--gpu"] * args.gpu))
+    given += (
+        ["--gpu"] * args.gpu + ["--exact"] * args.exact + (["--threads", str(args.threads)] if args.threads else [])
+    )
+    train.run(parser.parse_args(given))

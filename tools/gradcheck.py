@@ -28,7 +28,7 @@ from tqdm import tqdm
 from dagnet import gradcheck as networks
 from dagnet import summary
 from dagnet.files import netfile
-from dagnet.layers import catalogue, gradcheck, samples, trial
+from dagnet.layers import catalogue, gradcheck, samples, settings, trial
 
 from . import arguments
 
@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--define", **arguments.DEFINE)
 
 
+@settings.using(exact=True)
 def run(args: argparse.Namespace) -> int:
     """Check, print a line an array; 1 where a derivative is wrong."""
     arguments.define(args.define)

@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=arguments.positive, default=6, metavar="N", help="images at a time (default %(default)s)"
     )
     parser.add_argument("--overwrite", action="store_true", help="make masks anew that are there already")
+    arguments.add_computing(parser)
     parser.add_argument("--gpu", action="store_true", help="compute on the GPU")
 
 
@@ -37,8 +38,9 @@ def run(args: argparse.Namespace) -> None:
     masks = segmentation.segment_files(
         segmenter, samples, args.out, batch_size=args.batch_size, overwrite=args.overwrite
     )
-    for _ in tqdm(masks, total=len(samples), unit="image", desc="segment", disable=None):
-        pass
+    with arguments.computing(args):
+        for _ in tqdm(masks, total=len(samples), unit="image", desc="segment", disable=None):
+            pass
     print(f"{args.out}: {_masks(len(samples))}")
     if there:
         print(f"kept from an earlier run: {there}; --overwrite makes all anew with this network")

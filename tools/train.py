@@ -41,6 +41,7 @@ NO_MATTER = (
     "epochs",
     "learning_rate",
     "gpu",
+    "threads",
     "precision",
     "graph",
     "workers",
@@ -119,6 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop before so long (8m, 90s, 2h), inside an epoch if need be, with exit code 3; the same command goes on there",
     )
     add("--no-evaluation", action="store_true", help="stop after the training")
+    arguments.add_computing(parser)
     add("--gpu", action="store_true", help="compute on the GPU")
     add(
         "--precision",
@@ -168,7 +170,8 @@ def numbers(text: str) -> dict[str, float]:
 def run(args: argparse.Namespace) -> int:
     """Check the data, train, segment what was not seen, score it. 3 where the time limit came before the end, else 0."""
     try:
-        _run(args, None if args.time_limit is None else pausing.Deadline(args.time_limit, bytes_kept=0))
+        with arguments.computing(args):
+            _run(args, None if args.time_limit is None else pausing.Deadline(args.time_limit, bytes_kept=0))
     except pausing.TimeIsUp as stop:
         print(stop)
         return 3

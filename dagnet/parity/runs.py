@@ -12,7 +12,7 @@ import numpy as np
 
 from dagnet.dagnn import DagNN
 from dagnet.graph import LayerRecord
-from dagnet.layers import block, dropout, loss, pool, relu
+from dagnet.layers import block, dropout, loss, pool, relu, settings
 from dagnet.layers.array import Array
 
 from .dump import Dump
@@ -40,6 +40,7 @@ class Case:
     outputs: list[Array | None]
     der_outputs: list[Array | None]
 
+    @settings.using(exact=True)
     def run(
         self,
         layer: block.Layer,
@@ -78,6 +79,7 @@ def case_of(net: DagNN, record: LayerRecord, dump: Dump, whole: Pass) -> Case | 
     return Case(record, inputs, params, outputs, ders)
 
 
+@settings.using(exact=True)
 def end_to_end(net: DagNN, inputs: Mapping[str, Array], dump: Dump) -> Pass:
     """The net's own run, as far as it comes."""
     seeds = {name: float(d.item()) if d.size == 1 else d for name, d in dump.der_outputs.items()}

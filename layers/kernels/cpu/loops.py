@@ -25,7 +25,7 @@ def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Any:
         loop = numba.njit(function, cache=True, **options)
     except RuntimeError:  # numba finds no folder for its cache
         loop = numba.njit(function, **options)
-    _word.loops.add(loop)
+    word.loops.add(loop)
     return loop
 
 
@@ -49,5 +49,5 @@ class _Word(event.Listener):
         """Nothing: the work that called says when it is done."""
 
 
-_word = _Word()
-event.register("numba:compile", _word)
+word = _Word()
+event.register("numba:compile", word)
