@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 from dagnet.layers.kernels.gpu import conv as gpu_conv
+from dagnet.layers.kernels.gpu import launch
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
@@ -88,6 +89,29 @@ def test_windows_stay_within_the_scratch_and_fill_it(groups):
     with settings.using(scratch=1_000_000):
         taken = gpu_conv._step(plan, 8) * 9 * 8 * 8
     assert 500_000 < taken <= 1_000_000
+
+
+@pytest.mark.parametrize(
+    "scratch", [60_000, 200_000, 1 << 28]
+)  # parts with a rest, a last part that is short, one part
+@pytest.mark.parametrize("filters", [(3, 3, 3, 4), (1, 1, 3, 4)])
+def test_long_sums_of_a_small_dw_are_cut_into_shares(error, rng, scratch, filters):
+    with settings.using(scratch=scratch):
+        assert error(*test_conv.operands(rng, (31, 29, 3, 2), filters), pad=filters[0] // 2) < 1e-13
+
+
+def test_shares_keep_a_gpu_busy_where_the_products_alone_do_not():
+    assert launch.shares(1, 27, 64, 884_736) == launch.BUSY  # the paper's conv1_1
+    assert launch.shares(1, 25_088, 4096, 864) == 1  # and its fc6
+    assert launch.shares(1, 64, 2, 300) == 2  # each has something to add
+
+
+def test_a_last_part_too_short_for_shares_is_added_too(emulated, rng):
+    columns, dy = rng.standard_normal((1, 3, 5)), rng.standard_normal((1, 3, 2))
+    total = rng.standard_normal((4, 5, 2))
+    right = total.sum(axis=0) + columns[0].T @ dy[0]
+    gpu_conv._add_products(columns, dy, total, 1.0)
+    np.testing.assert_allclose(total.sum(axis=0), right, rtol=1e-13)
 
 
 @pytest.mark.parametrize("filters", [(1, 1, 6, 4), (1, 1, 3, 4), (4, 5, 6, 3)])

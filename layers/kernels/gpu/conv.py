@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ... import array, settings
 from ...array import Array
 from ...im2col import Plan
-from . import launch, tensorcore, winograd
+from . import launch, sums, tensorcore, winograd
 
 
 def forward(plan: Plan, x: Array, w: Array, b: Array | None, rectify: bool) -> Array:
@@ -64,12 +64,26 @@ def filter_derivative(plan: Plan, x: Array, dy: Array) -> Array:
         return winograd.filter_derivative(plan, x, dy)
     if tensorcore.serves(plan, x, dy):
         return tensorcore.filter_derivative(plan, x, dy)
-    dw = array.module_of(x, dy).empty((*plan.window, plan.input[2] // plan.g, plan.k), x.dtype)
-    sums, pixels = _matrices(plan, dw), dy.reshape(-1, plan.k)
+    xp, pixels = array.module_of(x, dy), dy.reshape(-1, plan.k)
+    dw = xp.empty((*plan.window, plan.input[2] // plan.g, plan.k), x.dtype)
+    shares = launch.shares(1, plan.window_size, plan.k, _step(plan, x.itemsize)) if plan.g == 1 else 1
+    total = _matrices(plan, dw) if shares == 1 else xp.empty((shares, plan.window_size, plan.k), x.dtype)
     for part, columns in _windows(plan, x):
-        beta = 1.0 if part.start else 0.0
-        launch.gemm_batched(columns.transpose(0, 2, 1), _by_group(plan, pixels[part]), sums, beta)
-    return dw
+        _add_products(columns, _by_group(plan, pixels[part]), total, 1.0 if part.start else 0.0)
+    return dw if shares == 1 else sums.of_columns(total.reshape(shares, -1)).reshape(dw.shape)
+
+
+def _add_products(columns: Array, dy: Array, total: Array, beta: float) -> None:
+    """total = columns' dy + beta total, group by group; where total has more matrices, each takes a share of the pixels."""
+    pixels = columns.shape[1]
+    each = pixels // len(total) if len(total) > len(columns) else 0
+    cut = each * len(total)
+    if cut:
+        left, right = (a[0, :cut].reshape(len(total), each, -1) for a in (columns, dy))
+        launch.gemm_batched(left.transpose(0, 2, 1), right, total, beta)
+    if cut < pixels:
+        left, right = columns[:, cut:], dy[:, cut:]
+        launch.gemm_batched(left.transpose(0, 2, 1), right, total[: len(columns)], 1.0 if cut else beta)
 
 
 # ---------------------------------------------------------------- matrices

@@ -20,6 +20,7 @@ from . import recording, source
 
 BLOCK = (256,)
 STATIC_SHARED = 48 << 10  # bytes of shared memory that a block has without asking
+PRODUCT_SIDE, BUSY = 128, 288  # what one block makes of a matrix product; how many blocks keep a large GPU busy
 
 
 class Kernel:
@@ -177,6 +178,15 @@ def gemm_batched(a: Array, b: Array, out: Array, beta: float = 0.0) -> Array:
     else:
         blas.gemmEx(handle, *turns, *sizes, *factor_and_operands, *way)
     return out
+
+
+def shares(count: int, rows: int, columns: int, length: int) -> int:
+    """In how many sums, to be added at the end, to cut the sums of so many products (rows, length) (length, columns).
+
+    Where these are few and small, they alone would keep a few blocks of threads busy for long, and the rest of the GPU idle.
+    """
+    blocks = count * -(-rows // PRODUCT_SIDE) * -(-columns // PRODUCT_SIDE)
+    return max(1, min(BUSY // blocks, length // PRODUCT_SIDE))
 
 
 CUDA_R_32F, CUDA_R_64F = 0, 1  # of cudaDataType

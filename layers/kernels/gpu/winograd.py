@@ -19,7 +19,6 @@ from . import launch
 
 SIDE, PRODUCTS = 4, 36
 LEAST_CHANNELS = LEAST_TILES = 32  # with fewer the transforms, in all C + K planes, outweigh the C * K products
-BLOCK_SIDE, BLOCKS = 128, 288  # what one block makes of a matrix product; how many blocks keep a large GPU busy
 
 
 def serves(plan: Plan, dtype: np.dtype) -> bool:
@@ -107,10 +106,9 @@ def _step(tiles: int, itemsize: int, c: int, k: int, shares: int = 1) -> int:
 
 
 def _shares(c: int, k: int, tiles: int, itemsize: int) -> int:
-    """In how many sums, added at the end, to cut the long sums of dw: its few small matrices alone keep no GPU busy."""
-    blocks = PRODUCTS * -(-c // BLOCK_SIDE) * -(-k // BLOCK_SIDE)
+    """In how many sums, added at the end, to cut the long sums of dw."""
     fitting = settings.current().scratch // (2 * PRODUCTS * itemsize * c * k)
-    return max(1, min(BLOCKS // blocks, tiles // BLOCK_SIDE, fitting))
+    return max(1, min(launch.shares(PRODUCTS, c, k, tiles), fitting))
 
 
 def _launch(name: str, tiles: int, channels: int, args: tuple) -> None:
