@@ -140,9 +140,13 @@ def _softmaxlog(
     """y and, with derive, dx, by a fast twin: pixels are rows, labels and weights numbers of x's dtype."""
     x, c, v, _, _ = labels.whole(x, c, False, instance_weights)
     pixels, dtype = array.base(x), x.dtype
-    c, v = (a if a is None else array.base(a).astype(dtype, copy=False).reshape(-1) for a in (c, v))
+    rows, weights = (a if a is None else array.base(a).astype(dtype, copy=False).reshape(-1) for a in (c, v))
     images = x.shape[3] if normalise else 1
-    total, dx = log_loss(pixels.reshape(-1, x.shape[2]), c, v, 1 / images, derive)
+    try:
+        total, dx = log_loss(pixels.reshape(-1, x.shape[2]), rows, weights, 1 / images, derive)
+    except ValueError:  # on the CPU: a label out of range
+        labels.check(c, x.shape[2])  # says where
+        raise
     y = array.module_of(x).asarray(total / images, dtype)
     return y, dx.reshape(pixels.shape).transpose(1, 2, 3, 0) if derive else dx
 

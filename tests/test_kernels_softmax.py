@@ -25,18 +25,18 @@ def close(a, b):
 
 @few
 @given(sizes, dtypes, st.integers(0, 99))
-def test_softmax_agrees_both_ways(on_gpu, size, dtype, seed):
+def test_softmax_agrees_both_ways(fast, size, dtype, seed):
     rng = np.random.default_rng(seed)
     x, dy = (3 * rng.standard_normal(size)).astype(dtype), rng.standard_normal(size).astype(dtype)
     with choices.using(fast=False):
         y, dx = softmax.forward(x), softmax.backward(x, dy)
-    assert close(on_gpu(softmax).forward(x), y)
-    assert close(on_gpu(softmax).backward(x, dy), dx)
+    assert close(fast(softmax).forward(x), y)
+    assert close(fast(softmax).backward(x, dy), dx)
 
 
 @few
 @given(sizes, dtypes, st.booleans(), st.booleans(), st.integers(0, 99))
-def test_the_loss_and_its_derivative_agree(on_gpu, size, dtype, normalise, weighted, seed):
+def test_the_loss_and_its_derivative_agree(fast, size, dtype, normalise, weighted, seed):
     rng = np.random.default_rng(seed)
     x = (9 * rng.standard_normal(size)).astype(dtype)
     kind = rng.choice([np.uint8, np.float32, np.int64]) if size[2] < 256 else np.int64
@@ -45,17 +45,17 @@ def test_the_loss_and_its_derivative_agree(on_gpu, size, dtype, normalise, weigh
     options = {"normalise": normalise and size[3] > 0, "instance_weights": v}
     with choices.using(fast=False):
         plain = loss.forward_derived(x, c, **options)
-    fast = on_gpu(loss)
-    y, dx = fast.forward_derived(x, c, **options)
+    twin = fast(loss)
+    y, dx = twin.forward_derived(x, c, **options)
     assert close(y, plain[0])
     assert close(dx, plain[1])
-    assert fast.forward(x, c, **options) == y
+    assert twin.forward(x, c, **options) == y
 
 
-def test_an_infinite_loss_of_an_ignored_pixel_does_not_count(on_gpu):
+def test_an_infinite_loss_of_an_ignored_pixel_does_not_count(fast):
     x = np.array([[0, 0, 1], [np.inf, -np.inf, 2]], np.float32).T.reshape(3, 1, 2, 1)
     c = np.array([0, 0, 2]).reshape(3, 1, 1, 1)
-    assert np.isclose(on_gpu(loss).forward(x, c), np.log(1 + np.exp(-1)))
+    assert np.isclose(fast(loss).forward(x, c), np.log(1 + np.exp(-1)))
 
 
 @pytest.mark.parametrize("label", [-1, 3, np.nan, -0.5, 2.5])

@@ -1,9 +1,11 @@
 """dagnet.layers.labels: what labels may be, and what the losses get of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from dagnet.layers import labels, loss
+from dagnet.layers import labels, loss, settings
 
 SHAPE = (3, 4, 5, 2)
 
@@ -14,10 +16,11 @@ def prepared(x, c, of_attributes, weights):
     return labels.prepare(part, of_attributes)
 
 
-@pytest.mark.parametrize("part", [labels.PART_BYTES, 1])
+@pytest.mark.parametrize(("fast", "part"), [(False, labels.PART_BYTES), (False, 1), (True, 1)])
 @pytest.mark.parametrize("value", [6, -1, 1.5, 255, np.nan])
-def test_a_class_out_of_range_is_named_with_its_place(rng, monkeypatch, value, part):
+def test_a_class_out_of_range_is_named_with_its_place(rng, monkeypatch, value, fast, part):
     monkeypatch.setattr(labels, "PART_BYTES", part)
+    monkeypatch.setattr(settings, "_current", replace(settings.current(), fast=fast))
     c = rng.integers(0, 6, (3, 4, 1, 2)).astype(float)
     c[2, 1, 0, 1] = value
     message = rf"a label is {value:g}, at image 1, row 2, column 1 .*1\.\.5 are right for 5 classes"

@@ -44,7 +44,7 @@ def data(xp, rng, name, dtype=np.float64):
 @pytest.mark.parametrize("normalise", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", SLOPED)
-def test_backward_is_the_slope_of_forward(xp, rng, parts, name, weighted, normalise):
+def test_backward_is_the_slope_of_forward(xp, tier, rng, parts, name, weighted, normalise):
     x, c, v = data(xp, rng, name)
     block = loss.Loss(name, opts=["instanceWeights", v] if weighted else [], normalise=normalise)
     gradcheck.check(block, [x, c], [], rng)
@@ -57,7 +57,7 @@ def test_backward_is_the_slope_of_forward_with_one_label_an_image(xp, rng, name)
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", list(loss.LOSSES))
-def test_forward_and_backward_are_the_sums_of_the_docstring(xp, rng, parts, name, weighted):
+def test_forward_and_backward_are_the_sums_of_the_docstring(xp, tier, rng, parts, name, weighted):
     x, c, v = data(xp, rng, name)
     v = v if weighted else None
     plain_x, plain_c, plain_v = (a if a is None else array.to_numpy(a) for a in (x, c, v))
@@ -229,7 +229,7 @@ def test_without_dy_the_derivative_is_that_of_the_loss_itself(xp, rng):
 
 @pytest.mark.parametrize("normalise", [False, True])
 @pytest.mark.parametrize("name", ["softmaxlog", "hinge"])
-def test_a_block_derives_from_what_it_kept_as_from_the_inputs_alone(xp, rng, name, normalise):
+def test_a_block_derives_from_what_it_kept_as_from_the_inputs_alone(xp, tier, rng, name, normalise):
     block, (x, c, v) = loss.Loss(name, opts=["threshold", 0.0], normalise=normalise), data(xp, rng, name)
     block.opts += ["instanceWeights", v]
     y = {}
@@ -245,7 +245,7 @@ def test_a_block_derives_from_what_it_kept_as_from_the_inputs_alone(xp, rng, nam
     assert oracles.error(y[True], array.to_numpy(y[False])) < 1e-15
 
 
-def test_what_was_kept_for_other_inputs_is_not_used(xp, rng):
+def test_what_was_kept_for_other_inputs_is_not_used(xp, tier, rng):
     block, (x, c, _), (other, labels, _) = loss.Loss(), data(xp, rng, "log"), data(xp, rng, "log")
     block.derivatives_follow = True
     for inputs in ([other, c], [x, labels]):

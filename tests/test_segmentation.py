@@ -16,11 +16,11 @@ def pictures(xp, rng):
     return x, c
 
 
-def test_backward_is_the_slope_of_forward(xp, rng):
+def test_backward_is_the_slope_of_forward(xp, tier, rng):
     gradcheck.check(segmentation.SegmentationLoss(), [*pictures(xp, rng)], [], rng)
 
 
-def test_an_image_counts_as_the_mean_over_its_labelled_pixels_and_one_more(xp, rng):
+def test_an_image_counts_as_the_mean_over_its_labelled_pixels_and_one_more(xp, tier, rng):
     x, c = pictures(xp, rng)
     (y,) = segmentation.SegmentationLoss().forward([x, c], [])
     sums = [float(loss.forward(x[..., n : n + 1], c[..., n : n + 1])) for n in (0, 1)]
