@@ -18,6 +18,7 @@ import scipy.sparse
 from . import buffers
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the two share no base class
+COUNTED_APART = 4096  # counts that the GPU keeps at a time
 
 
 def module_of(*arrays: Array) -> ModuleType:
@@ -89,9 +90,12 @@ def counts(places: Array, length: int) -> Array:
     xp = module_of(places)
     if xp is np:
         return np.bincount(places, minlength=length)
-    found = xp.zeros(length, np.int64)
-    xp.add.at(found, places, 1)  # CuPy's bincount reads the largest place back, for which the host would wait
-    return found
+    # CuPy's bincount reads the largest place back, for which the host would wait. Rows of counts are kept and added at the
+    # end, as threads that add to one place wait for each other.
+    rows = max(1, COUNTED_APART // max(1, length))
+    found = xp.zeros(rows * length, np.int64)
+    xp.add.at(found, places + length * (xp.arange(len(places)) % rows), 1)
+    return found.reshape(rows, length).sum(axis=0)
 
 
 def kept(old: Any, new: Array) -> Array:

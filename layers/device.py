@@ -149,8 +149,10 @@ class Feed:
     def _slot(self, place: int, size: int) -> _Slot:
         """The slot at a place, made anew where it is absent or too small."""
         cuda = self._cupy.cuda
-        if place < len(self._slots) and self._slots[place].there.size >= size:
-            return self._slots[place]
+        if place < len(self._slots):
+            if self._slots[place].there.size >= size:
+                return self._slots[place]
+            self._slots[place].copied.synchronize()  # pinned memory that is let go may be given to others at once
         events = cuda.Event(block=True, disable_timing=True), cuda.Event(disable_timing=True)
         pinned = np.frombuffer(cuda.alloc_pinned_memory(size), np.uint8, size)
         slot = _Slot(pinned, self._cupy.empty(size, np.uint8), *events)

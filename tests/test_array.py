@@ -77,7 +77,9 @@ def test_a_derivative_has_the_size_of_y_and_sizes_of_1_at_the_end_may_be_missing
         array.derivative("loss", xp.ones(2), (1, 1, 1, 1))
 
 
-def test_counts_are_how_often_each_number_is_there(xp, rng):
+@pytest.mark.parametrize("apart", [1, 20, array.COUNTED_APART])  # one row of counts, two, more than there are places
+def test_counts_are_how_often_each_number_is_there(xp, rng, monkeypatch, apart):
+    monkeypatch.setattr(array, "COUNTED_APART", apart)
     places = xp.asarray(rng.integers(0, 5, 40))
     assert array.counts(places, 7).tolist() == [int((places == i).sum()) for i in range(7)]
 

@@ -31,6 +31,7 @@ class Kernel:
         if name not in known:
             raise ValueError(f"{file}.cu: there is no kernel {name!r}; there are {', '.join(known)}")
         self.file, self.name, self.dtype, self.parameters = file, name, dtype, known[name]
+        self._dtypes = [parameter.dtype(dtype) for parameter in self.parameters]  # asked at every launch
         self._function = module(file, dtype).get_function(name)
 
     def __call__(self, grid: Sequence[int], block: Sequence[int], args: Sequence[Any], shared: int = 0) -> None:
@@ -40,23 +41,23 @@ class Kernel:
         """
         if len(args) != len(self.parameters):
             raise ValueError(f"{self.name}: {len(args)} arguments came; it takes {len(self.parameters)}")
-        prepared = tuple(map(self._prepared, self.parameters, args))
+        prepared = tuple(map(self._prepared, self.parameters, self._dtypes, args))
         if not all(grid):  # CuPy would launch one block
             return
         if shared > STATIC_SHARED:
             self._function.max_dynamic_shared_size_bytes = shared
         self._function(tuple(grid), tuple(block), prepared, shared_mem=shared)
 
-    def _prepared(self, parameter: source.Parameter, value: Any) -> Any:
-        dtype = parameter.dtype(self.dtype)
+    def _prepared(self, parameter: source.Parameter, dtype: np.dtype, value: Any) -> Any:
+        if parameter.is_array:
+            return self._array(parameter, dtype, value)
         if parameter.type == "Arrays":
-            return addresses([self._array(parameter, x) for x in value])
+            return addresses([self._array(parameter, dtype, x) for x in value])
         if parameter.is_list:
             return _by_value([_number(dtype, v) for v in value], dtype)
-        return self._array(parameter, value) if parameter.is_array else _number(dtype, value)
+        return _number(dtype, value)
 
-    def _array(self, parameter: source.Parameter, value: Array | None) -> Array | None:
-        dtype = parameter.dtype(self.dtype)
+    def _array(self, parameter: source.Parameter, dtype: np.dtype, value: Array | None) -> Array | None:
         if value is not None and not (value.dtype == dtype and value.flags.c_contiguous):
             raise ValueError(
                 f"{self.name}: {parameter.name} is {value.dtype} with strides {value.strides} and shape {value.shape}; "
