@@ -22,11 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from . import array, block, geometry
+from . import array, block, geometry, threads
 from .array import Array
 from .geometry import Numbers
 from .pool import METHODS
 
+PART = 1 << 20  # values of bins that a thread takes at a time, on the CPU, so that max's backward stays small
 Tables = tuple[Array, ...]
 
 
@@ -50,18 +51,28 @@ def backward(
     array.check_floats("roipool", x=x, dy=dy)
     x = array.base(array.four_d(x))
     bins = _Bins.of(x, rois, method, subdivisions, transform)
-    xp, (_, h, w, c) = bins.xp, x.shape
+    xp, c = bins.xp, x.shape[3]
     regions, *bin_size = bins.shape
     dy = array.base(array.derivative("roipool", dy, (*bin_size, c, regions))).reshape(-1, c)
     if method == "avg":
         dx = xp.ascontiguousarray(bins.averaging(x).T.dot(dy))
     else:
-        _, ranks = bins.cover((x, xp.broadcast_to(_ranks(x), x.shape)), _first_greatest)
-        pixels = xp.arange(h * w).reshape(h, w).T.ravel()  # of each rank
-        images = bins.image.repeat(bins.shape[1] * bins.shape[2])[:, None]
-        places = pixels.take(ranks) * c + (images * (h * w * c) + xp.arange(c))
-        dx = xp.bincount(places.ravel(), (dy * bins.filled).ravel(), x.size).astype(x.dtype)
+        dx = array.flat(xp, x.shape, x.dtype)
+        step = max(1, PART // max(1, regions * bin_size[0] * bin_size[1])) if xp is np else c
+        blocks = [slice(first, first + step) for first in range(0, c, step)]
+        threads.run(_max_backward, [(bins, x[..., block], dy[:, block], dx[..., block]) for block in blocks])
     return dx.reshape(x.shape).transpose(1, 2, 3, 0)
+
+
+def _max_backward(bins: "_Bins", x: Array, dy: Array, dx: Array) -> None:
+    """dx of some channels, (N, H, W, channels); dy (bins, channels)."""
+    xp, x = bins.xp, bins.xp.ascontiguousarray(x)
+    _, h, w, c = x.shape
+    _, ranks = bins.cover((x, xp.broadcast_to(_ranks(x), x.shape)), _first_greatest)
+    pixels = xp.arange(h * w).reshape(h, w).T.ravel()  # of each rank
+    images = bins.image.repeat(bins.shape[1] * bins.shape[2])[:, None]
+    places = pixels.take(ranks) * c + (images * (h * w * c) + xp.arange(c))
+    dx[...] = xp.bincount(places.ravel(), (dy * bins.filled).ravel(), x.size).reshape(x.shape)
 
 
 def _ranks(x: Array) -> Array:

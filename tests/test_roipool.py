@@ -75,6 +75,15 @@ def test_the_gradient_of_equal_maxima_goes_to_the_leftmost_then_topmost(xp):
     assert array.to_numpy(dx)[:, :, 0, 0].tolist() == [[0, 0, 0], [7, 0, 0], [0, 0, 0]]
 
 
+def test_channels_taken_in_several_parts_give_what_they_give_at_once(xp, rng, monkeypatch):
+    x = xp.asarray(rng.integers(0, 4, (6, 7, 5, 2)).astype(float))
+    rois = xp.asarray([[1, 2, 2], [1, 2, 3], [1, 1, 2], [5, 7, 6], [6, 3, 6]], float)
+    dy = xp.asarray(rng.standard_normal((2, 3, 5, 3)))
+    whole = roipool.backward(x, rois, dy, subdivisions=(2, 3))
+    monkeypatch.setattr(roipool, "PART", 2 * 18)  # two channels
+    assert (roipool.backward(x, rois, dy, subdivisions=(2, 3)) == whole).all() and whole.any()
+
+
 def test_halves_are_rounded_away_from_zero(xp):
     x = xp.arange(1.0, 7.0).reshape(1, 6, 1, 1)
     regions = xp.asarray([[1, 2.5, 1, 2.5, 1], [1, 3.5, 1, 3.5, 1], [1, -0.5, 1, -0.5, 1]]).T
