@@ -5,7 +5,8 @@ VGG-16's 3x3 layers in all three passes (conv), other layers (layers), and what 
 paper's network cost as images and batches grow (growth). The contenders: dagnet on NumPy and SciPy's BLAS (plain), with the
 kernels that numba compiles (fast), with convolutions by matrix products alone (exact); PyTorch in both its memory formats.
 Each contender runs in processes of its own, in turn, so that a noisy machine is noisy for all. Figures are medians over all
-steps of all rounds, with quartiles; ratios are to PyTorch in the memory format in which it is faster.
+steps of all rounds, with quartiles; ratios are to PyTorch in the memory format in which it is faster. All of it takes about a
+quarter of an hour on two free cores.
 
 With --gpu: the paper's step at full size and each of its layers, in float32 and TF32; docs/measured/gpu.md says how.
 """
