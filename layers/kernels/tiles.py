@@ -120,7 +120,7 @@ def filter_der(p: np.ndarray, dw: np.ndarray, channel: int, filter: int) -> None
 def multiply(v: np.ndarray, u: np.ndarray, m: np.ndarray, tiles: int, step: int, across: bool) -> None:
     """m (36, tiles, width) := v u, or v u^T where u is across."""
     for number in range(36):
-        gemm.add(v[number], u[number].T if across else u[number], m[number])
+        gemm.add(v[number, :tiles], u[number].T if across else u[number], m[number, :tiles])
 
 
 def add_products(v: np.ndarray, z: np.ndarray, p: np.ndarray, tiles: int, step: int, fresh: bool) -> None:

@@ -47,7 +47,8 @@ def filter_derivative(plan: Plan, x: np.ndarray, dy: np.ndarray) -> np.ndarray:
     groups = threads.slices(count, -(-36 * (c + k) * dtype.itemsize * count // TILES))
     most, step = max(s.stop - s.start for s in groups), max(work.STEP // (c_width * k_width), 1)
     v, z = buffers.empty((c_blocks, 36, most, c_width), dtype), buffers.empty((k_blocks, 36, most, k_width), dtype)
-    sums = np.empty((c_blocks, k_blocks), object)
+    several, pairs = len(groups) > 1, c_blocks * k_blocks
+    sums = buffers.empty((pairs if several else 0, 36, c_width, k_width), dtype)
     dw = buffers.empty((3, 3, c, k), dtype)
 
     def lay_out(origin: int, some: slice) -> None:
@@ -55,18 +56,17 @@ def filter_derivative(plan: Plan, x: np.ndarray, dy: np.ndarray) -> np.ndarray:
         work.gather(x, v, first, last, origin, grid, pad)
         work.gather_der(dy, z, first, last, origin, grid)
 
-    def add_up(group: slice, i: int, j: int) -> None:
-        fresh = not group.start
-        p = buffers.empty((36, c_width, k_width), dtype) if fresh else sums[i, j]
-        work.add_products(v[i], z[j], p, group.stop - group.start, step, fresh)
-        if group.stop == count:
-            work.filter_der(p, dw, i * c_width, j * k_width)
-        else:
-            sums[i, j] = p
+    def add_up(group: slice, share: slice) -> None:
+        kept = sums if several else buffers.empty((1, 36, c_width, k_width), dtype)
+        for pair in range(share.start, share.stop):
+            (i, j), p = divmod(pair, k_blocks), kept[pair if several else 0]
+            work.add_products(v[i], z[j], p, group.stop - group.start, step, not group.start)
+            if group.stop == count:
+                work.filter_der(p, dw, i * c_width, j * k_width)
 
     for group in groups:
-        threads.run(lay_out, [(group.start, s) for s in threads.slices(group.stop - group.start, threads.count())])
-        threads.run(add_up, [(group, i, j) for i in range(c_blocks) for j in range(k_blocks)])
+        threads.run(lay_out, [(group.start, s) for s in _shares(group.stop - group.start)])
+        threads.run(add_up, [(group, share) for share in _shares(pairs)])
     return dw
 
 
@@ -100,16 +100,23 @@ def _correlated(
 
     bank = threads.run(filters, [(i,) for i in range(blocks)])
 
-    def make(first: int, last: int) -> None:
-        v, m = buffers.empty((1, 36, last - first, c), dtype), buffers.empty((blocks, 36, last - first, size), dtype)
-        work.gather(x, v, first, last, first, grid, pad)
-        for u, part in zip(bank, m, strict=True):
-            work.multiply(v[0], u, part, last - first, step, across)
-        work.scatter(m, bias, y, first, last, first, grid, rectify)
+    def make(share: slice) -> None:
+        length = min(most, share.stop - share.start)
+        v, m = buffers.empty((1, 36, length, c), dtype), buffers.empty((blocks, 36, length, size), dtype)
+        for first in range(share.start, share.stop, length):
+            last = min(first + length, share.stop)
+            work.gather(x, v, first, last, first, grid, pad)
+            for u, part in zip(bank, m, strict=True):
+                work.multiply(v[0], u, part, last - first, step, across)
+            work.scatter(m, bias, y, first, last, first, grid, rectify)
 
-    parts = -(-count // (most * threads.count())) * threads.count()
-    threads.run(make, [(s.start, s.stop) for s in threads.slices(count, parts)])
+    threads.run(make, [(share,) for share in _shares(count)])
     return y
+
+
+def _shares(length: int) -> list[slice]:
+    """A few for each thread, so that one that is held up leaves some to the others, and few, as each has buffers of its own."""
+    return threads.slices(length, 4 * threads.count())
 
 
 def _tier(x: np.ndarray) -> ModuleType:
