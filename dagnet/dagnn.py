@@ -11,7 +11,7 @@ import numpy as np
 
 from dagnet import execution
 from dagnet.graph import Graph, LayerRecord, Param, Table, Var
-from dagnet.layers import array, buffers, catalogue, device, dropout
+from dagnet.layers import array, buffers, catalogue, device, dropout, threads
 from dagnet.layers.array import Array
 from dagnet.layers.block import Layer, Size
 from dagnet.layers.geometry import IDENTITY, ReceptiveField
@@ -154,6 +154,7 @@ class DagNN:
 
     # -- running
 
+    @threads.blas_alone()  # layers share their work above BLAS; its own threads would wait beside ours
     def eval(self, inputs: Mapping[str, Array], der_outputs: Mapping[str, Array | float] | None = None) -> None:
         """Run the net on `inputs` (name -> array (H, W, C, N)), and backward where `der_outputs` are given.
 

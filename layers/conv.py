@@ -18,7 +18,7 @@ while a part is there, and the memory is bounded.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import prod, sqrt
+from math import sqrt
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -147,44 +147,43 @@ def filter_derivative(plan: Plan, x: Array, dy: Array, w: Array) -> Array:
 def data_derivative(plan: Plan, dy: Array, w: Array) -> Array:
     """dx (H, W, C, N), from dy (N, YH, YW, K): dy times the weights, added where the windows have read.
 
-    Each thread makes some lines of dx, out of those lines of dy whose windows have read them. Neighbouring windows overlap:
-    taps are added in blocks, in which they are nearer than the stride, so that no pixel of x is met twice in one addition.
-    With stride 1 a block is one tap.
+    Each thread makes some lines of dx, out of those lines of dy whose windows have read them (with a stride, whole images).
+    Neighbouring windows overlap: taps are added in blocks, in which they are nearer than the stride, so that no pixel of x is
+    met twice in one addition. With stride 1 a block is one tap.
     """
     if fast := algorithms.serving(plan, "dx", dy):
         return fast.data_derivative(plan, dy, w).transpose(1, 2, 3, 0)
     xp, (h, width, c, _) = array.module_of(dy), plan.input
-    dx, matrix = array.empty(xp, plan.input, dy.dtype), plan.matrix(w)
-    pixels, taps = array.base(dx), matrix.reshape(*plan.window, -1, plan.k)
-    (_, _, left, right), block = plan.pad, -(-plan.stride[1] // plan.dilate[1])
+    dx, taps = array.empty(xp, plan.input, dy.dtype), plan.matrix(w).reshape(*plan.window, -1, plan.k)
+    pixels, (top, bottom, left, right) = array.base(dx), plan.pad
+    down, across = (-(-s // d) for s, d in zip(plan.stride, plan.dilate, strict=True))  # taps of a block
 
     def make(group: Group, part: Part, some: slice) -> None:
         images, lines = part
+        reached = slice(-top, h + bottom) if plan.stride[0] > 1 else lines
         channels = _within(group.inputs, some)
         size = channels.stop - channels.start
-        shape = (images.stop - images.start, lines.stop - lines.start, left + width + right, size)
+        shape = (images.stop - images.start, reached.stop - reached.start, left + width + right, size)
         strip = array.flat(xp, shape, dy.dtype)
         strip[...] = 0
-        for p in range(plan.window[0]):
-            read, place = plan.readers(lines, p)
+        for p in range(0, plan.window[0], down):
+            read, place = plan.readers(reached, p)
             rows = dy[images, read][..., group.outputs]
             if not rows.size:
                 continue
-            for q in range(0, plan.window[1], block):
-                target = plan.taps(strip, place, q, q + block)
+            for q in range(0, plan.window[1], across):
+                target = plan.taps(strip, place, slice(p, p + down), slice(q, q + across))
                 if plan.identity:
-                    target[:, :, :, 0] += rows
+                    target[:, :, :, 0, 0] += rows
                     continue
+                block = taps[p : p + down, q : q + across, some, group.outputs].reshape(-1, plan.k // plan.g)
                 made = array.flat(xp, target.shape, dy.dtype)
-                gemm.add(
-                    rows.reshape(-1, plan.k // plan.g),
-                    taps[p, q : q + block, some, group.outputs].reshape(-1, plan.k // plan.g).T,
-                    made.reshape(-1, prod(target.shape[3:])),
-                )
+                gemm.add(rows.reshape(-1, plan.k // plan.g), block.T, made.reshape(-1, len(block)))
                 target += made
-        pixels[images, lines, :, channels] = strip[:, :, left : left + width]
+        lines_of_strip = slice(lines.start - reached.start, lines.stop - reached.start)
+        pixels[images, lines, :, channels] = strip[:, lines_of_strip, left : left + width]
 
-    shares = plan.shares(xp, c // plan.g, lines=h)
+    shares = plan.shares(xp, c // plan.g, lines=h, whole=plan.stride[0] > 1)
     _run(xp, make, [(group, *share) for group in plan.groups() for share in shares])
     return dx
 

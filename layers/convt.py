@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import array, block, conv, geometry
+from . import array, block, conv, geometry, parts
 from .array import Array
 from .geometry import Numbers
 
@@ -30,7 +30,8 @@ def forward(
     plan = _adjoint(x.shape, w, b, upsample, crop, num_groups)
     y = conv.data_derivative(plan, array.base(x), w)
     if b is not None and b.size:
-        y += b.ravel()[:, None]
+        for rows, added in parts.of([array.base(y).reshape(-1, plan.input[2])], [b.ravel()]):
+            rows += added
     return y
 
 

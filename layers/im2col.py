@@ -137,14 +137,15 @@ class Plan:
         first = start * stride + shift - lines.start
         return slice(start, stop), range(first, first + (stop - start) * stride, stride)
 
-    def taps(self, strip: Array, lines: range, start: int, stop: int) -> Array:
-        """A view (images, lines, YW, taps, C): where columns start to stop of the windows lie on these lines of a strip."""
+    def taps(self, strip: Array, lines: range, down: slice, across: slice) -> Array:
+        """A view (images, lines, YW, taps down, taps across, C): where these taps of windows lie on these lines of a strip."""
         (sn, sh, sw, sc), (n, _, _, c) = strip.strides, strip.shape
-        places = strip[:, lines.start :, start * self.dilate[1] :]
+        (sv, sx), (dv, dx) = self.stride, self.dilate
+        count = [min(s.stop, f) - s.start for s, f in zip((down, across), self.window, strict=True)]
         return array.module_of(strip).lib.stride_tricks.as_strided(
-            places,
-            (n, len(lines), self.output[1], min(stop, self.window[1]) - start, c),
-            (sn, sh * lines.step, sw * self.stride[1], sw * self.dilate[1], sc),
+            strip[:, lines.start :, across.start * dx :],
+            (n, len(lines), self.output[1], *count, c),
+            (sn, sh * sv, sw * sx, sh * dv, sw * dx, sc),
         )
 
     def parts(self, most: int, least: int = 1, lines: int | None = None) -> list[Part]:
@@ -156,16 +157,24 @@ class Plan:
         images = threads.slices(n, min(n, count))
         return [(i, s) for i in images for s in threads.slices(yh, -(-count // len(images)))]
 
-    def shares(self, xp: ModuleType, channels: int, lines: int | None = None) -> list[tuple[Part, slice]]:
+    def shares(
+        self, xp: ModuleType, channels: int, lines: int | None = None, whole: bool = False
+    ) -> list[tuple[Part, slice]]:
         """(part, channels) for threads to share, of an output with so many channels a group (and so many lines).
 
         Where there are pixels enough, each thread takes some of these and all channels; of a small map it takes all pixels
-        and some channels, so that each filter is fetched once.
+        and some channels, so that each filter is fetched once. With `whole` no image is cut.
         """
-        count = self.threads(xp)
+        count, images = self.threads(xp), self.output[3]
+        if whole:
+            cuts = [slice(0, channels)] if images >= count else threads.slices(channels, count)
+            height = slice(0, lines or self.output[0])
+            return [((i, height), some) for i in threads.slices(images, images) for some in cuts]
         if self.pixels >= count * LEAST_PIXELS // 2:
             return [(part, slice(0, channels)) for part in self.parts(self.most(xp), count, lines)]
-        return [(part, s) for s in threads.slices(channels, count) for part in self.parts(self.most(xp), 1, lines)]
+        return [
+            (part, some) for some in threads.slices(channels, count) for part in self.parts(self.most(xp), 1, lines)
+        ]
 
     @property
     def pixels(self) -> int:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagnet.layers import array, conv, gradcheck, im2col, relu
+from dagnet.layers import settings as preferences
 from tests import oracles
 
 # (H, W, C, N), (FH, FW, FC, K), stride, pad, dilate
@@ -90,6 +91,24 @@ def test_parts_of_any_size_give_the_same(xp, rng, monkeypatch, size_of_part):
     parts = [conv.forward(x, w, b, pad=1), *conv.backward(x, w, b, dy, pad=1)]
     for a, c in zip(parts, whole, strict=True):
         assert oracles.error(a, array.to_numpy(c)) < 1e-13
+
+
+@every_geometry
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("least", [1, 10**6])  # pixels that make a part: threads share pixels, or filters and channels
+def test_any_number_of_threads_gives_the_same(rng, monkeypatch, size, filters, stride, pad, dilate, threads, least):
+    monkeypatch.setattr(im2col, "LEAST_WORK", 1)
+    monkeypatch.setattr(im2col, "LEAST_PIXELS", least)
+    x, w, b = operands(rng, size, filters)
+    options = {"stride": stride, "pad": pad, "dilate": dilate}
+    one = conv.forward(x, w, b, **options)
+    dy = rng.standard_normal(one.shape)
+    right = [one, *conv.backward(x, w, b, dy, **options)]
+    with preferences.using(threads=threads):
+        shared = [conv.forward(x, w, b, **options), *conv.backward(x, w, b, dy, **options)]
+        again = [conv.forward(x, w, b, **options), *conv.backward(x, w, b, dy, **options)]
+    for a, c, r in zip(shared, again, right, strict=True):
+        assert (a == c).all() and oracles.error(a, r) < 1e-13
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dagnet.layers import array, conv, convt, gradcheck
+from dagnet.layers import array, conv, convt, gradcheck, im2col
+from dagnet.layers import settings as preferences
 from tests import oracles
 
 # (H, W, C, N), (FH, FW, K, C), upsample, crop, groups
@@ -54,6 +55,16 @@ def test_backward_is_the_slope_of_forward(xp, rng, size, filters, upsample, crop
     block = convt.ConvTranspose(filters, has_bias=has_bias, **options(upsample, crop, groups))
     x, w, b = map(xp.asarray, operands(rng, size, filters, groups))
     gradcheck.check(block, [x], [w, b] if has_bias else [w], rng)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("images", [1, 5])
+def test_any_number_of_threads_gives_the_same(rng, monkeypatch, threads, images):
+    monkeypatch.setattr(im2col, "LEAST_WORK", 1)
+    x, w, b = operands(rng, (5, 4, 4, images), (4, 4, 3, 4), 1)
+    with preferences.using(threads=threads):
+        y = convt.forward(x, w, b, upsample=2, crop=1)
+    assert oracles.error(y, oracles.convt(x, w, b.ravel(), (2, 2), (1, 1, 1, 1), 1)) < 1e-13
 
 
 @given(

@@ -11,6 +11,7 @@ import pytest
 from dagnet.data import images
 from dagnet.evaluation import segmentation
 from dagnet.files import netfile
+from dagnet.layers import conv, settings
 from dagnet.models import vgg16
 from tests.verbs import SPOILED_NETS, call, cut_short, made_text, refused, segmenting_net
 
@@ -51,6 +52,21 @@ def test_one_image_gives_one_mask(place, tmp_path, capsys):
     code, out, _ = call(capsys, "segment", place / "net.mat", place / "images/mole.png", "-o", tmp_path)
     assert code == 0 and out == f"{tmp_path}: 1 mask\n"
     assert iio.imread(tmp_path / "mole_segmentation.png").shape == (33, 44)
+
+
+def test_threads_and_exactness_hold_for_the_work_and_no_longer(place, tmp_path, capsys, monkeypatch):
+    seen, before = [], settings.current()
+    forward = conv.forward
+    monkeypatch.setattr(
+        conv, "forward", lambda *given, **options: seen.append(settings.current()) or forward(*given, **options)
+    )
+    words = ["segment", place / "net.mat", place / "images/mole.png", "-o", tmp_path]
+    assert call(capsys, *words, "--exact", "--threads", 1)[0] == 0
+    assert seen and all(now.exact and now.threads == 1 for now in seen)
+    assert settings.current() == before
+    seen.clear()
+    assert call(capsys, *words, "--overwrite")[0] == 0 and set(seen) == {before}
+    assert refused(call(capsys, *words, "--threads", 0), "a whole number from 1 on is right")
 
 
 def test_the_submission_holds_the_challenge_s_images_alone(place, tmp_path, capsys):
