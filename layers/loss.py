@@ -157,9 +157,8 @@ def _parts(x: Array, c: Array, rule: Formula, instance_weights: Array | None) ->
 
 def _weighted(weights: Array, t: Array) -> Array:
     """The sum of w * t."""
-    t = array.module_of(t).where(
-        weights == 0, weights, t
-    )  # an infinite t of an ignored pixel must not turn into 0 * inf = NaN
+    xp = array.module_of(t)
+    t = xp.where(weights == 0, weights, t)  # an infinite t of an ignored pixel must not turn into 0 * inf = NaN
     return (weights * t).sum(dtype=np.float64)
 
 
