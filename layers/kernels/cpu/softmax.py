@@ -72,7 +72,8 @@ def _exponential(x: np.ndarray) -> np.ndarray:
     return np.exp(z, out=z)
 
 
-# Loops over few classes are short: pixels, which are many, come in the inner loop
+# Loops over few classes are short: pixels, which are many, come in the inner loop. What is to be turned from (pixels, C) to
+# (C, pixels), or back, is turned in a loop of its own, so that the others are vectorised.
 
 
 @loops.compiled
@@ -85,7 +86,8 @@ def _centred(x, z):  # noqa: ANN001, ANN202  # numba infers types
     for k in range(classes):
         for i in range(pixels):
             z[k, i] = x[i, k]
-            highest[i] = max(highest[i], z[k, i])
+        for i in range(pixels):
+            highest[i] = z[k, i] if z[k, i] > highest[i] else highest[i]
     for k in range(classes):
         for i in range(pixels):
             z[k, i] -= highest[i]
@@ -108,19 +110,28 @@ def _shares(z, y):  # noqa: ANN001, ANN202
             total[i] += z[k, i]
     for k in range(len(z)):
         for i in range(len(y)):
-            y[i, k] = z[k, i] / total[i]
+            z[k, i] /= total[i]
+        for i in range(len(y)):
+            y[i, k] = z[k, i]
 
 
 @loops.compiled
 def _derived(z, dy, dx):  # noqa: ANN001, ANN202
-    total, product = np.zeros((2, len(dy)), dy.dtype)
+    pixels, turned = len(dy), np.empty(z.shape, dy.dtype)
+    total, product = np.zeros(pixels, dy.dtype), np.zeros(pixels, dy.dtype)
     for k in range(len(z)):
-        for i in range(len(dy)):
+        for i in range(pixels):
+            turned[k, i] = dy[i, k]
+        for i in range(pixels):
             total[i] += z[k, i]
-            product[i] += z[k, i] * dy[i, k]
+            product[i] += z[k, i] * turned[k, i]
+    for i in range(pixels):
+        product[i] /= total[i]
     for k in range(len(z)):
-        for i in range(len(dy)):
-            dx[i, k] = z[k, i] / total[i] * (dy[i, k] - product[i] / total[i])
+        for i in range(pixels):
+            z[k, i] = z[k, i] / total[i] * (turned[k, i] - product[i])
+        for i in range(pixels):
+            dx[i, k] = z[k, i]
 
 
 @loops.compiled
@@ -158,4 +169,6 @@ def _slopes(z, total, labels, weights, scale, dx):  # noqa: ANN001, ANN202
         label, one = labels.dtype.type(k + 1), z.dtype.type(1)
         for i in range(len(labels)):
             share = z[k, i] / total[i]
-            dx[i, k] = weight[i] * (share - one if labels[i] == label else share)
+            z[k, i] = weight[i] * (share - one if labels[i] == label else share)
+        for i in range(len(labels)):
+            dx[i, k] = z[k, i]
