@@ -17,11 +17,12 @@ def forward(
     """y and the moments used: those given, else the batch's."""
     if moments is None:
         moments, shift, mean = _moments(x, epsilon)
+        slope = g / moments[:, 1]
+        offset = b - slope * mean
     else:
-        shift, mean = np.ascontiguousarray(moments[:, 0]), np.zeros_like(g)
-    slope = g / moments[:, 1]
+        shift, slope, offset = np.ascontiguousarray(moments[:, 0]), g / moments[:, 1], b
     y = buffers.empty(x.shape, x.dtype)
-    vectors = shift, slope, b - slope * mean
+    vectors = shift, slope, offset
     threads.run(_scaled, [(*part, *vectors) for part in parts.of([x, y])])
     return y, moments
 
