@@ -106,6 +106,13 @@ def test_shares_keep_a_gpu_busy_where_the_products_alone_do_not():
     assert launch.shares(1, 64, 2, 300) == 2  # each has something to add
 
 
+def test_a_dw_wider_than_sums_can_be_is_not_cut(error, rng, monkeypatch):
+    monkeypatch.delattr(launch, "shares")
+    monkeypatch.setattr(gpu_conv.sums, "WIDEST", 11)
+    x, w, _ = test_conv.operands(rng, (31, 29, 3, 2), (1, 1, 3, 4))
+    assert error(x, w, None) < 1e-13
+
+
 def test_a_last_part_too_short_for_shares_is_added_too(emulated, rng):
     columns, dy = rng.standard_normal((1, 3, 5)), rng.standard_normal((1, 3, 2))
     total = rng.standard_normal((4, 5, 2))

@@ -66,7 +66,8 @@ def filter_derivative(plan: Plan, x: Array, dy: Array) -> Array:
         return tensorcore.filter_derivative(plan, x, dy)
     xp, pixels = array.module_of(x, dy), dy.reshape(-1, plan.k)
     dw = xp.empty((*plan.window, plan.input[2] // plan.g, plan.k), x.dtype)
-    shares = launch.shares(1, plan.window_size, plan.k, _step(plan, x.itemsize)) if plan.g == 1 else 1
+    can_be_cut = plan.g == 1 and plan.window_size * plan.k <= sums.WIDEST
+    shares = launch.shares(1, plan.window_size, plan.k, _step(plan, x.itemsize)) if can_be_cut else 1
     total = _matrices(plan, dw) if shares == 1 else xp.empty((shares, plan.window_size, plan.k), x.dtype)
     for part, columns in _windows(plan, x):
         _add_products(columns, _by_group(plan, pixels[part]), total, 1.0 if part.start else 0.0)

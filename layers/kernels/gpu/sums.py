@@ -9,9 +9,12 @@ from ... import array
 from ...array import Array
 from . import launch
 
-PARTS = 256  # at most: enough blocks to keep a GPU's memory busy, few enough to be added by one more block
+PARTS = (
+    512  # at most: with four blocks a processor a large GPU's memory is busy; few enough to be added by one more block
+)
 LEAST = 32  # rows that a thread is to add
-LAST = (32, 8)  # the block that adds the parts
+LAST = (16, 16)  # the block that adds the parts
+WIDEST = 65_535 * LAST[0]  # columns that of_columns can take: blocks stand along y, where a grid has so many
 
 
 class Parts(NamedTuple):
@@ -30,7 +33,7 @@ def parts(rows: int, width: int) -> Parts:
 
 
 def of_columns(x: Array) -> Array:
-    """The sums of the columns of x (rows, C): C numbers of x's dtype."""
+    """The sums of the columns of x (rows, C): C numbers of x's dtype, WIDEST at most."""
     width = x.shape[1] // launch.step(x)
     if len(x) > PARTS:
         x = _added(x, parts(len(x), width))
