@@ -62,7 +62,9 @@ def forward(
         else:
             gemm.add(columns, matrix[:, filters], rows)
         if b is not None and b.size:
-            rows += b.ravel()[filters]
+            bias = b.ravel()[filters]
+            for some_rows, added in parts.of([rows], [bias]) if rows.flags.c_contiguous else [(rows, bias)]:
+                some_rows += added
         if rectify:
             xp.maximum(rows, 0, out=rows)
 
@@ -125,16 +127,16 @@ def filter_derivative(plan: Plan, x: Array, dy: Array, w: Array) -> Array:
     if fast := algorithms.serving(plan, "dw", x):
         return fast.filter_derivative(plan, x, dy)
     count, kg = plan.threads(xp), plan.k // plan.g
-    parts = plan.parts(plan.most(xp), count)
+    cuts = plan.parts(plan.most(xp), count)
     if plan.pixels >= 2 * count * kg:
-        shares = [(parts[some], slice(0, kg)) for some in threads.slices(len(parts), count)]
+        shares = [(cuts[some], slice(0, kg)) for some in threads.slices(len(cuts), count)]
     else:
-        shares = [(parts, some) for some in threads.slices(kg, count)]
-    sums = [array.flat(xp, (plan.window_size, plan.k), x.dtype) for _ in shares[: 1 if shares[0][0] is parts else None]]
+        shares = [(cuts, some) for some in threads.slices(kg, count)]
+    sums = [array.flat(xp, (plan.window_size, plan.k), x.dtype) for _ in shares[: 1 if shares[0][0] is cuts else None]]
 
-    def add_up(group: Group, total: Array, parts: list[Part], some: slice) -> None:
+    def add_up(group: Group, total: Array, mine: list[Part], some: slice) -> None:
         filters = _within(group.outputs, some)
-        for i, part in enumerate(parts):
+        for i, part in enumerate(mine):
             columns = plan.columns(x, part, group)
             gemm.add(columns.T, dy[part].reshape(-1, plan.k)[:, filters], total[:, filters], beta=float(i > 0))
 

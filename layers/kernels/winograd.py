@@ -19,7 +19,7 @@ from .. import buffers, threads
 from ..im2col import Plan
 from . import serving, tiles
 
-TILES = 8 << 20  # bytes of the tiles that are summed into dw at a time
+TILES = 8 << 20  # bytes of the tiles that are summed into dw at a time, or as many as the sums would have
 LEAST = 16  # tiles at a time
 
 
@@ -44,7 +44,8 @@ def filter_derivative(plan: Plan, x: np.ndarray, dy: np.ndarray) -> np.ndarray:
     grid, count = _grid(plan.output), len(x) * prod(_grid(plan.output))
     k_blocks, k_width = _blocks(k, work.WIDTH)
     c_blocks, c_width = _blocks(c, min(work.WIDTH, max(c * k_blocks // threads.count(), 1)))  # a block for each thread
-    groups = threads.slices(count, -(-36 * (c + k) * dtype.itemsize * count // TILES))
+    size = 36 * dtype.itemsize
+    groups = threads.slices(count, -(-size * (c + k) * count // max(TILES, size * c * k)))
     most, step = max(s.stop - s.start for s in groups), max(work.STEP // (c_width * k_width), 1)
     v, z = buffers.empty((c_blocks, 36, most, c_width), dtype), buffers.empty((k_blocks, 36, most, k_width), dtype)
     several, pairs = len(groups) > 1, c_blocks * k_blocks
