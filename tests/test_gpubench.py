@@ -77,6 +77,15 @@ def test_every_unit_and_part_runs_on_either_side(name):
     assert contender.memory() > 10
 
 
+def test_our_layers_keep_for_backward_what_they_keep_in_a_step_of_training():
+    ours, net = side("dagnet float32"), counts.network(1 / 32)
+    for unit in counts.units(net, 32, 2):
+        if unit.kind in ("pool", "loss"):
+            block = net.layers[unit.name].block
+            ours.layer(unit, block)["forward"]()
+            assert block._kept is not None and block._kept[1] is not None
+
+
 def test_a_graph_is_asked_for_on_a_gpu_alone():
     with pytest.raises(ValueError, match="graph: the net is on the CPU"):
         side("dagnet float32, graph").training((32, 32, 3, 2), 1 / 32)

@@ -44,7 +44,7 @@ class Ours(work.Side):
         inputs = [self._data(unit.x)]
         if unit.kind == "loss":
             inputs.append(self._label(unit.x))
-        block.needs_input_der = not unit.first
+        block.needs_input_der, block.derivatives_follow = not unit.first, True  # as in a step of training
         dy = self._data(unit.y, 1)
         run = block.forward_rectified if unit.relu else block.forward
 
