@@ -11,9 +11,12 @@ Groups    G = C / FC groups follow from the shapes: group g reads the channels g
 Empty w   stands for K = C identity filters of 1x1: pad, stride and bias act alone (then dilate is 1)
 Source    MatConvNet manual, section 4.1; vl_nnconv.m of 1.0-beta25
 
-How: the windows of some pixels are laid out as the rows of a matrix (im2col), so that each sum above is one matrix product.
+How: the windows of some pixels of y are laid out as the rows of a matrix P (im2col.py). Then, with y and dy as matrices
+(pixels, K), each sum above is one matrix product:
+          y = P w + b        dw = P^T dy        dP = dy w^T, whose rows are added to dX where their windows lie
 That is done in parts, which threads share and which stay in the processor's cache: the bias is added and the ReLU applied
-while a part is there, and the memory is bounded.
+while a part is there, and the memory is bounded. The inner functions (make, add_up) do one part; docs/backprop.md derives
+it all, with numbers.
 """
 
 from collections.abc import Callable
@@ -55,6 +58,7 @@ def forward(
     pixels, matrix = array.base(y), plan.matrix(w)
 
     def make(group: Group, part: Part, some: slice) -> None:
+        # of the part's pixels of y, what some filters of the group make: rows = columns w + b
         filters = _within(group.outputs, some)
         rows, columns = pixels[part].reshape(-1, plan.k)[:, filters], plan.columns(x, part, group)
         if plan.identity:
@@ -150,8 +154,9 @@ def data_derivative(plan: Plan, dy: Array, w: Array) -> Array:
     """dx (H, W, C, N), from dy (N, YH, YW, K): dy times the weights, added where the windows have read.
 
     Each thread makes some lines of dx, out of those lines of dy whose windows have read them (with a stride, whole images).
-    Neighbouring windows overlap: taps are added in blocks, in which they are nearer than the stride, so that no pixel of x is
-    met twice in one addition. With stride 1 a block is one tap.
+    Tap (p, q) of all windows is one column of dP for each channel, and lies in dx as dy's pixels do, a stride apart and moved
+    by (p, q). Taps nearer to each other than the stride never meet in a pixel, and are added at once, as a block: one addition
+    that met a pixel twice would count it once. With stride 1 a block is one tap.
     """
     if fast := algorithms.serving(plan, "dx", dy):
         return fast.data_derivative(plan, dy, w).transpose(1, 2, 3, 0)
@@ -166,10 +171,10 @@ def data_derivative(plan: Plan, dy: Array, w: Array) -> Array:
         channels = _within(group.inputs, some)
         size = channels.stop - channels.start
         shape = (images.stop - images.start, reached.stop - reached.start, left + width + right, size)
-        strip = array.flat(xp, shape, dy.dtype)
+        strip = array.flat(xp, shape, dy.dtype)  # lines of dX: of dx with its pad, whose derivatives nobody asks for
         strip[...] = 0
         for p in range(0, plan.window[0], down):
-            read, place = plan.readers(reached, p)
+            read, place = plan.readers(reached, p)  # lines of dy, and where the rows p of their windows lie
             rows = dy[images, read][..., group.outputs]
             if not rows.size:
                 continue
@@ -179,7 +184,7 @@ def data_derivative(plan: Plan, dy: Array, w: Array) -> Array:
                     target[:, :, :, 0, 0] += rows
                     continue
                 block = taps[p : p + down, q : q + across, some, group.outputs].reshape(-1, plan.k // plan.g)
-                made = array.flat(xp, target.shape, dy.dtype)
+                made = array.flat(xp, target.shape, dy.dtype)  # dP, of these taps
                 gemm.add(rows.reshape(-1, plan.k // plan.g), block.T, made.reshape(-1, len(block)))
                 target += made
         lines_of_strip = slice(lines.start - reached.start, lines.stop - reached.start)

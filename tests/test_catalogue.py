@@ -79,6 +79,16 @@ def test_properties_that_not_every_matconvnet_has_are_written_only_where_set():
     assert catalogue.from_matlab("SegmentationAccuracy", catalogue.to_matlab(accuracy)) == accuracy
 
 
+def test_a_convolutions_algorithm_is_neither_written_nor_asked_for():
+    made = conv.Conv([3, 3, 2, 4])
+    properties = catalogue.to_matlab(made)
+    made.algorithm = "products"
+    assert catalogue.to_matlab(made) == properties and "algorithm" not in properties
+    assert catalogue.from_matlab("dagnn.Conv", properties).algorithm == conv.Conv.algorithm == "auto"
+    with pytest.raises(ValueError, match="it has no property 'algorithm'"):
+        catalogue.from_matlab("dagnn.Conv", {"algorithm": "products"})
+
+
 # As their classdefs list them: the properties' defaults, and how many inputs and parameters each takes.
 CUDNN = {"opts": ["cuDNN"]}
 MATCONVNETS = {
