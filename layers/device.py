@@ -21,6 +21,7 @@ from .array import Array
 
 SLOTS = 2  # batches on the way: one is computed on while the next one is copied
 ALIGNED = 512  # bytes, from which on an array in a slot starts
+BESIDE = 256 << 20  # bytes that the pool is not to have: cuBLAS's own memory, the code of kernels
 
 
 class OutOfMemory(RuntimeError):
@@ -43,14 +44,17 @@ def told(error: Exception, remedy: str) -> Exception:
 
 def reserve(total: int) -> bool:
     """Let CuPy's pool hold at least `total` bytes, those in use included, and what it lacks in one piece; False where the GPU
-    has not as many."""
+    has not as many, and some beside."""
     cupy = array.cupy_module()
     pool = cupy.get_default_memory_pool()
     if pool.total_bytes() >= total:
         return True
     pool.free_all_blocks()  # small pieces of before would stand in its way
+    lacking, (free, _) = total - pool.used_bytes(), cupy.cuda.runtime.memGetInfo()
+    if lacking + BESIDE > free:
+        return False
     try:
-        pool.malloc(total - pool.used_bytes())  # given back at once, since nobody holds it: the pool keeps it
+        pool.malloc(lacking)  # given back at once, since nobody holds it: the pool keeps it
     except cupy.cuda.memory.OutOfMemoryError:
         return False
     return True

@@ -125,6 +125,7 @@ def test_memory_is_set_aside_in_one_piece_where_there_is_room(cupy):
     cupy.pool.used = 1 << 20
     assert device.reserve(1 << 29) and cupy.pool.kept == (1 << 29) - (1 << 20)
     assert not device.reserve(1 << 30) and cupy.pool.kept == 0
+    assert not device.reserve(1000 << 20)  # there is room for it, and for nothing beside it
 
 
 def test_a_pool_that_holds_enough_is_left_as_it_is(cupy, monkeypatch):
