@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import sqrt
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -224,7 +224,7 @@ class Conv(block.Layer):
 
     n_inputs, n_params = (1,), (1, 2)
     can_rectify = True
-    algorithm: ClassVar[str] = "auto"
+    algorithm = "auto"  # no annotation: it is no property of MatConvNet's
 
     def __post_init__(self) -> None:
         self.size = [int(v) for v in [*self.size, 1, 1, 1, 1][:4]]
