@@ -34,6 +34,9 @@ class Replay:
         self._last: Hashable = None
         self._runs = 0  # with the last key
         self._graph: Any = None  # of the last key, with its pool, which lives as long
+        self._stream: Any = (
+            None  # that all are recorded on: what is kept for a stream, cuBLAS's workspace, is kept once
+        )
         self._inputs: dict[str, Array] = {}
         self._result: Any = None
         self.refused: str | None = None
@@ -66,7 +69,8 @@ class Replay:
         """Whether a graph of compute could be recorded."""
         cupy = array.cupy_module()
         cupy.get_default_memory_pool().free_all_blocks()  # what the runs before it used is room for the graph's own
-        pool, stream = cupy.cuda.MemoryPool(), cupy.cuda.Stream(non_blocking=True)
+        pool, stream = cupy.cuda.MemoryPool(), self._stream or cupy.cuda.Stream(non_blocking=True)
+        self._stream = stream
         self._inputs = {name: array.empty_like(x) for name, x in inputs.items()}
         try:
             with stream, cupy.cuda.using_allocator(pool.malloc):

@@ -59,6 +59,21 @@ def test_a_graph_has_a_pool_and_inputs_of_its_own(cupy):
     assert step({"x": there([5])}) is made
 
 
+def test_all_graphs_of_a_step_are_recorded_on_one_stream(cupy):
+    streams = []
+
+    def work(inputs):
+        if Stream.current.is_capturing():
+            streams.append(Stream.current)
+        return inputs["x"]
+
+    step = replay.Replay(work)
+    for key in (1, 2):
+        for _ in range(4):
+            step({"x": there([1])}, key)
+    assert len(streams) == 2 and streams[0] is streams[1]
+
+
 @pytest.mark.parametrize("change", ["shape", "dtype", "key"])
 def test_another_key_or_shape_is_run_plainly_and_then_recorded_anew(cupy, change):
     work = Doubling()
