@@ -15,6 +15,7 @@ Each function does a thread's share: some tiles, or a block of channels. cpu/til
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -46,14 +47,18 @@ def gather(
     """v := B^T d B of each tile's window d of 6x6 pixels of x; zeros stand around x, `pad` (above, left) of them seen."""
     height, width, channels = x.shape[1:]
     windows = buffers.empty((6, 6, last - first, channels), x.dtype)
-    for n, line, some, column in _lines(first, last, tiles):
-        count = some.stop - some.start
-        strip = np.zeros((6, 4 * count + 2, channels), x.dtype)
-        top, left = line - pad[0], column - pad[1]
-        rows, columns = _inside(top, 6, height), _inside(left, strip.shape[1], width)
-        strip[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = x[n, rows, columns]
+    for piece in _pieces(first, last, tiles):
+        strip = buffers.empty((4 * piece.lines + 2, 4 * piece.across + 2, channels), x.dtype)
+        strip[...] = 0
+        top, left = piece.top - pad[0], piece.left - pad[1]
+        rows, columns = _inside(top, strip.shape[0], height), _inside(left, strip.shape[1], width)
+        strip[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = x[
+            piece.image, rows, columns
+        ]
         down, along, each = strip.strides
-        windows[:, :, some] = as_strided(strip, (6, 6, count, channels), (down, along, 4 * along, each))
+        seen = (6, 6, piece.lines, piece.across, channels)
+        view = as_strided(strip, seen, (down, along, 4 * down, 4 * along, each))
+        windows[:, :, piece.some].reshape(seen)[...] = view
     _transform(np.kron(WINDOWS, WINDOWS), windows, v[:, :, first - origin : last - origin])
 
 
@@ -61,12 +66,13 @@ def gather_der(dy: np.ndarray, z: np.ndarray, first: int, last: int, origin: int
     """z := A d A^T of each tile's 4x4 pixels d of dy."""
     channels = dy.shape[3]
     pixels = buffers.empty((4, 4, last - first, channels), dy.dtype)
-    for n, line, some, column in _lines(first, last, tiles):
-        count = some.stop - some.start
-        strip = np.zeros((4, 4 * count, channels), dy.dtype)
-        source = dy[n, line : line + 4, column : column + 4 * count]
+    for piece in _pieces(first, last, tiles):
+        strip = buffers.empty((4 * piece.lines, 4 * piece.across, channels), dy.dtype)
+        source = dy[piece.image, piece.top :, piece.left :][: strip.shape[0], : strip.shape[1]]
         strip[: source.shape[0], : source.shape[1]] = source
-        pixels[:, :, some] = strip.reshape(4, count, 4, channels).transpose(0, 2, 1, 3)
+        strip[source.shape[0] :] = strip[:, source.shape[1] :] = 0
+        squares = strip.reshape(piece.lines, 4, piece.across, 4, channels).transpose(1, 3, 0, 2, 4)
+        pixels[:, :, piece.some].reshape(squares.shape)[...] = squares
     _transform(np.kron(SUMS, SUMS).T, pixels, z[:, :, first - origin : last - origin])
 
 
@@ -90,9 +96,10 @@ def scatter(
         made[..., :real] += bias[channels]
         if rectify:
             np.maximum(made, 0, out=made)
-        for n, line, some, column in _lines(first, last, tiles):
-            target = y[n, line : line + 4, column : column + 4 * (some.stop - some.start), channels]
-            source = made[:, :, some, :real].transpose(0, 2, 1, 3).reshape(4, -1, real)
+        for piece in _pieces(first, last, tiles):
+            target = y[piece.image, piece.top :, piece.left :, channels][: 4 * piece.lines, : 4 * piece.across]
+            squares = made[:, :, piece.some, :real].reshape(4, 4, piece.lines, piece.across, real)
+            source = squares.transpose(2, 0, 3, 1, 4).reshape(4 * piece.lines, 4 * piece.across, real)
             target[...] = source[: target.shape[0], : target.shape[1]]
 
 
@@ -119,14 +126,16 @@ def filter_der(p: np.ndarray, dw: np.ndarray, channel: int, filter: int) -> None
 
 def multiply(v: np.ndarray, u: np.ndarray, m: np.ndarray, tiles: int, step: int, across: bool) -> None:
     """m (36, tiles, width) := v u, or v u^T where u is across."""
-    for number in range(36):
-        gemm.add(v[number, :tiles], u[number].T if across else u[number], m[number, :tiles])
+    np.matmul(v[:, :tiles], u.transpose(0, 2, 1) if across else u, out=m[:, :tiles])
 
 
 def add_products(v: np.ndarray, z: np.ndarray, p: np.ndarray, tiles: int, step: int, fresh: bool) -> None:
     """p := v^T z (+ p unless fresh), for one block of channels and one of filters."""
-    for number in range(36):
-        gemm.add(v[number, :tiles].T, z[number, :tiles], p[number], beta=float(not fresh))
+    products = np.matmul(
+        v[:, :tiles].transpose(0, 2, 1), z[:, :tiles], out=p if fresh else buffers.empty(p.shape, p.dtype)
+    )
+    if not fresh:
+        p += products
 
 
 def _transform(matrix: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
@@ -143,11 +152,30 @@ def _transform(matrix: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
         target[..., source.shape[2] :] = 0
 
 
-def _lines(first: int, last: int, tiles: tuple[int, int]) -> Iterator[tuple[int, int, slice, int]]:
-    """(image, its pixel line, which of the tiles first to last, their first pixel column), line by line of tiles."""
-    for line in range(first // tiles[1], -(-last // tiles[1])):
-        start, stop = max(first, line * tiles[1]), min(last, (line + 1) * tiles[1])
-        yield line // tiles[0], 4 * (line % tiles[0]), slice(start - first, stop - first), 4 * (start - line * tiles[1])
+class _Piece(NamedTuple):
+    """Tiles that make a rectangle of an image: which of a share, in so many lines; where their pixels start."""
+
+    image: int
+    some: slice
+    lines: int
+    across: int
+    top: int
+    left: int
+
+
+def _pieces(first: int, last: int, tiles: tuple[int, int]) -> Iterator[_Piece]:
+    """The tiles first to last in rectangles, as few as may be: the rest of a line, whole lines of an image, a line's start."""
+    down, across = tiles
+    at = first
+    while at < last:
+        line, column = divmod(at, across)
+        lines = min((last - at) // across, down - line % down) if not column else 0
+        end = at + lines * across if lines else min(last, at + across - column)
+        image, top = divmod(line, down)
+        yield _Piece(
+            image, slice(at - first, end - first), max(lines, 1), (end - at) // max(lines, 1), 4 * top, 4 * column
+        )
+        at = end
 
 
 def _inside(start: int, count: int, size: int) -> slice:
