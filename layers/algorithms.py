@@ -44,8 +44,8 @@ class Bounds:
 
 
 FAST = Bounds(75, 6, 256, 0)  # numba's loops
-PLAIN = Bounds(145, 11, 4096, 500_000)  # transforms by matrix products
-PLAIN_DX = Bounds(145, 11, 1024, 500_000)  # here the other way has more to add up
+PLAIN = Bounds(145, 11, 1024, 500_000)  # transforms by matrix products
+PLAIN_DX = Bounds(145, 11, 256, 36_000)  # here the other way has more to add up
 
 
 def choose(plan: Plan, pass_: Pass, dtype: Any) -> Choice:
