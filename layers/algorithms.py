@@ -1,6 +1,6 @@
 """Which algorithm a convolution on the CPU runs, pass by pass, and why.
 
-products   windows as rows of a matrix, times the filters (conv.py): any convolution; the same bits in every run
+products   windows as rows of a matrix, times the filters (conv.py): any convolution
 winograd   a quarter of the multiplications, for 3x3 windows with stride 1 (kernels/winograd.py), at a larger rounding error
 
 The choice follows from shapes, dtype and settings alone, so that it is the same in every run; one layer's can be fixed

@@ -1,6 +1,8 @@
 """What a user may choose about how the work is done: threads, exactness, the fast kernels, the GPU's precision.
 
-Settings hold for the process. None of them changes what is computed, only the rounding and the speed.
+Settings hold for the process. None of them changes what is computed, only the rounding and the speed. With the same settings
+on the same machine a run gives the same bits again: work is cut, and its sums are added, by the number of threads, not by who
+is first.
 """
 
 import os
@@ -24,7 +26,7 @@ class Settings:
     """The choices; change() and using() set them.
 
     threads     on the CPU; at first as many as cores, or what OMP_NUM_THREADS or OPENBLAS_NUM_THREADS allows
-    exact       convolutions by matrix products alone (no Winograd, whose rounding error is larger): the same bits in every run
+    exact       convolutions by matrix products alone (no Winograd, whose rounding error is larger)
     fast        use the kernels that numba compiles, where numba is installed
     precision   of matrix products on the GPU: "float32", or "tf32" (about 3 decimal digits), which is never chosen by itself
     scratch     bytes that a convolution on the GPU may take for its windows
