@@ -40,7 +40,7 @@ class _Word(event.Listener):
         if not self.said and event.data["dispatcher"] in self.loops:
             self.said = True
             print(
-                "dagnet: numba compiles the fast kernels once; this takes some seconds for each",
+                "dagnet: numba compiles the fast kernels once; the first run takes some seconds more",
                 file=sys.stderr,
                 flush=True,
             )
