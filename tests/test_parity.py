@@ -10,7 +10,7 @@ from dagnet.tools.parity import MATLAB
 
 from dagnet import DagNN, SimpleNN, simplenn
 from dagnet.files import matfile, netfile
-from dagnet.layers import bnorm, catalogue, conv, dropout, loss, lrn, pool, relu, segmentation, sigmoid
+from dagnet.layers import algorithms, bnorm, catalogue, conv, dropout, loss, lrn, pool, relu, segmentation, sigmoid
 from tests import dumps, recorded_simplenn
 from tests.test_matfile import octave
 from tests.verbs import call, cut_short, refused
@@ -105,6 +105,15 @@ def test_a_pass_forward_alone_is_compared_too(tmp_path, capsys):
     net.mode = "test"
     code, out, _ = call(capsys, "parity", *dumps.write(tmp_path, net, dumps.record(net, images())))
     assert code == 0 and "derivatives of nothing" in out and "d x1" not in out
+
+
+def test_convolutions_are_run_by_matrix_products_alone(tmp_path, monkeypatch, capsys):
+    net = network()
+    files = dumps.write(tmp_path, net, dumps.record(net, images(), DER))
+    seen, choose = [], algorithms.choose
+    monkeypatch.setattr(algorithms, "choose", lambda *given: seen.append(choose(*given)) or seen[-1])
+    assert call(capsys, "parity", *files)[0] == 0
+    assert seen and {choice.why for choice in seen} == {"settings.exact"}
 
 
 # -- seeded faults
