@@ -24,7 +24,8 @@ class Layer:
     n_inputs         how many inputs and parameters the block takes, any of these numbers; (): the block itself judges
     n_params
     rectifies        the block is max(x, 0): a layer whose output only it reads may do it in its place, in fewer passes
-    can_rectify      the block has forward_rectified and backward_rectified, which do so
+    can_rectify      the block has forward_rectified and backward_rectified, which do so; both are False for a subclass with
+                     a forward or backward of its own that does not say otherwise
     needs_input_der  False, set by the net, where nobody asks for the inputs' derivatives (the images of a training run);
                      a block may then return None for them
     derivatives_follow   True, set by the net, where backward will follow a forward: a block may then keep, until that or
@@ -39,6 +40,12 @@ class Layer:
     can_rectify: ClassVar[bool] = False
     needs_input_der: bool = True
     derivatives_follow: bool = False
+
+    def __init_subclass__(cls) -> None:
+        """Of a ReLU or Conv that is made to do something else, nothing else is to be done in its place."""
+        if {"forward", "backward"} & vars(cls).keys():
+            for name in {"rectifies", "can_rectify"} - vars(cls).keys():
+                setattr(cls, name, False)
 
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """The outputs, from the inputs and the parameters. Arguments are never written to."""

@@ -182,7 +182,7 @@ class BatchNorm(block.Layer):
 
     def reset(self) -> None:
         """Forget the moments of the last batch."""
-        self._moments: Array | None = None
+        self._kept: tuple[Array | None, Array | None] = None, None  # x and its moments
 
     def attach(self, params: Sequence[Any]) -> None:
         """Moments are averaged, not learned, at a rate of 0.1."""
@@ -196,20 +196,22 @@ class BatchNorm(block.Layer):
     def forward(self, inputs: list[Array], params: list[Array]) -> list[Array]:
         """y, from x and the parameters g, b, moments."""
         (x,), (g, b, moments) = inputs, params
+        self.reset()
         if self.mode == "test":
-            self._moments = None  # of an earlier batch
-            y, _ = forward(x, g, b, moments=moments)
-        else:
-            y, self._moments = forward(x, g, b, epsilon=self.epsilon)
+            return [forward(x, g, b, moments=moments)[0]]
+        y, moments = forward(x, g, b, epsilon=self.epsilon)
+        if self.derivatives_follow:
+            self._kept = x, moments
         return [y]
 
     def backward(
         self, inputs: list[Array], params: list[Array], der_outputs: list[Array]
     ) -> tuple[list[Array | None], list[Array | None]]:
         """dx; dg, db and the batch's moments."""
-        (x,), (g, b, _), (dy,) = inputs, params, der_outputs
-        dx, dg, db, moments = backward(x, g, b, dy, moments=self._moments, epsilon=self.epsilon)
-        self._moments = None
+        (x,), (g, b, _), (dy,), (seen, moments) = inputs, params, der_outputs, self._kept
+        self.reset()
+        moments = moments if seen is x else None
+        dx, dg, db, moments = backward(x, g, b, dy, moments=moments, epsilon=self.epsilon)
         images = array.four_d(x).shape[3] if self.scale_moments_by_images else 1
         return [dx], [dg, db, moments * images]
 

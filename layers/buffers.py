@@ -10,6 +10,7 @@ its course, finds all it needs in the memory that it has had. Idle chunks never 
 once: before a new one would, those that are wholly free are let go.
 """
 
+import os
 import threading
 import weakref
 from bisect import bisect_left, insort
@@ -86,7 +87,7 @@ class Pool:
     """Chunks, the one used last at the end, their free blocks, smallest first, and the most bytes that were in use at once."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._chunks: dict[int, _Block] = {}  # by the identity of each, its first block
         self._free: list[_Block] = []
         self._gone: deque[_Owner] = deque()  # arrays that have died since the last look
@@ -98,7 +99,7 @@ class Pool:
         size = prod(shape) * dtype.itemsize
         if size < LEAST:
             return np.empty(shape, dtype)
-        with self._lock:
+        with self.lock:
             self._collect()
             block = self._taken(-(-size // GRAIN) * GRAIN)
             made: np.ndarray = np.ndarray(shape, dtype, block.chunk, block.start)
@@ -108,14 +109,14 @@ class Pool:
 
     def release(self) -> None:
         """Give all that is idle in whole chunks back to the system."""
-        with self._lock:
+        with self.lock:
             self._collect()
             self._drop(self._held)
             self._most = self._held
 
     def idle(self) -> int:
         """Bytes that are kept and not in use."""
-        with self._lock:
+        with self.lock:
             self._collect()
             return self._held - self._in_use
 
@@ -170,4 +171,8 @@ class Pool:
 _pool = Pool()
 empty = _pool.empty
 release = _pool.release
-idle = _pool.idle
+
+if hasattr(os, "register_at_fork"):  # in a forked process nobody would open a lock that another thread held
+    os.register_at_fork(
+        before=_pool.lock.acquire, after_in_parent=_pool.lock.release, after_in_child=_pool.lock.release
+    )

@@ -176,8 +176,6 @@ def data_derivative(plan: Plan, dy: Array, w: Array) -> Array:
         for p in range(0, plan.window[0], down):
             read, place = plan.readers(reached, p)  # lines of dy, and where the rows p of their windows lie
             rows = dy[images, read][..., group.outputs]
-            if not rows.size:
-                continue
             for q in range(0, plan.window[1], across):
                 target = plan.taps(strip, place, slice(p, p + down), slice(q, q + across))
                 if plan.identity:

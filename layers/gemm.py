@@ -1,4 +1,4 @@
-"""Matrix products of NumPy arrays that add to what is there, and that our own threads share.
+"""Matrix products of NumPy arrays that add to what is there.
 
 NumPy's matmul can neither add to its result nor take part of a wider matrix without a copy; BLAS's gemm can, and SciPy hands it
 out (scipy.linalg.cython_blas).
@@ -14,10 +14,6 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg.cython_blas as blas
-
-from . import buffers, threads
-
-LEAST = 1 << 22  # multiplications that are worth a second thread
 
 
 def _routine(name: str, number: type) -> Any:
@@ -78,23 +74,6 @@ def add(a: np.ndarray, b: np.ndarray, out: np.ndarray, beta: float = 0.0) -> np.
         out.ctypes.data,
         whole(step),
     )
-    return out
-
-
-def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None, beta: float = 0.0) -> np.ndarray:
-    """out = a b + beta out, shared among our threads; a new array where out is None. Raises ValueError as add does."""
-    (m, k), n = a.shape, b.shape[1]
-    if out is None:
-        out = buffers.empty((m, n), a.dtype)
-    shares = min(threads.count(), m * n * k // LEAST)
-    if shares < 2:
-        with threads.blas_alone():
-            return add(a, b, out, beta)
-    spans = threads.slices(max(m, n), shares, multiple=8)
-    if m >= n:
-        threads.run(lambda s: add(a[s], b, out[s], beta), [(s,) for s in spans])
-    else:
-        threads.run(lambda s: add(a, b[:, s], out[:, s], beta), [(s,) for s in spans])
     return out
 
 

@@ -121,9 +121,9 @@ class Plan:
         )
 
     def columns(self, x: Array, part: Part, group: Group) -> Array:
-        """The windows of a part as the rows of a matrix (pixels, FH*FW*FC): im2col. No copy for 1x1 filters without stride."""
+        """The windows of a part as the rows of a matrix (pixels, FH*FW*FC): im2col. No copy where they lie so (1x1)."""
         view = self.windows(self.strip(x, part), part[1].stop - part[1].start, group)
-        if self.window == (1, 1) and view.flags.c_contiguous:
+        if view.flags.c_contiguous:
             return view.reshape(-1, self.window_size)
         columns = array.flat(array.module_of(x), view.shape, x.dtype)
         columns[...] = view

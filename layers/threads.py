@@ -67,11 +67,11 @@ class _Blas:
     """The BLAS libraries of NumPy and SciPy, and how many threads they had before the first that holds them."""
 
     def __init__(self) -> None:
-        self._lock, self._holders = threading.Lock(), 0
+        self.lock, self._holders = threading.Lock(), 0
         self._before: list[tuple[Any, int]] = []
 
     def hold(self) -> None:
-        with self._lock:
+        with self.lock:
             if not self._holders:
                 self._before = [(library, library.get_num_threads()) for library in _libraries()]
                 for library, had in self._before:
@@ -80,7 +80,7 @@ class _Blas:
             self._holders += 1
 
     def release(self) -> None:
-        with self._lock:
+        with self.lock:
             self._holders -= 1
             if not self._holders:
                 for library, had in self._before:
@@ -104,4 +104,8 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not live on in a forked process
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not live on in a forked process,
+    # where nobody would open a lock that one of them held
+    os.register_at_fork(
+        before=_blas.lock.acquire, after_in_parent=_blas.lock.release, after_in_child=_blas.lock.release
+    )

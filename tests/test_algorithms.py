@@ -38,6 +38,7 @@ def test_vggs_layers_of_single_precision_are_done_by_winograd(pass_, fast):
         (plan_of((6, 6, 512, 1), 512), np.float32, {}, "few pixels: 36 in 4 tiles"),
         (plan_of((96, 96, 3, 1), 64), np.float32, {}, "few channels: 3 to 64"),
         (plan_of((96, 96, 16, 1), 16), np.float32, {"fast": False}, "few channels: 16 to 16"),
+        (plan_of((24, 24, 32, 1), 32), np.float32, {"fast": False}, "few channels: 32 to 32"),
         (plan_of((96, 96, 128, 0), 64), np.float32, {}, "few pixels: 0"),
         (plan_of((48, 48, 128, 1), 256, algorithm="products"), np.float32, {}, "fixed for this layer"),
     ],

@@ -126,10 +126,22 @@ def test_the_third_derivative_is_the_batchs_moments_times_its_images_where_the_s
 def test_backward_does_without_forward_and_forgets_the_moments_of_the_last_batch(xp, rng):
     x, g, b, moments = data(xp, rng)
     block = bnorm.BatchNorm(5)
+    block.derivatives_follow = True
     block.forward([x], [g, b, moments])
     block.backward([x], [g, b, moments], [x])
     (dx,), _ = block.backward([2 * x], [g, b, moments], [x])
     assert (dx == bnorm.backward(2 * x, g, b, x, epsilon=1e-5)[0]).all()
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_moments_are_taken_for_the_data_that_they_are_of_alone(xp, rng, follow):
+    x, g, b, moments = data(xp, rng)
+    block = bnorm.BatchNorm(5)
+    block.derivatives_follow = follow
+    block.forward([x], [g, b, moments])
+    block.forward([2 * x], [g, b, moments])  # a layer that shares the block, say
+    (dx,), _ = block.backward([x], [g, b, moments], [x])
+    assert (dx == bnorm.backward(x, g, b, x, epsilon=1e-5)[0]).all()
 
 
 def test_single_precision_stays_single_and_no_argument_is_written_to(xp, rng):

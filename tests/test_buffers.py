@@ -132,6 +132,25 @@ def test_release_gives_back_what_is_idle_and_no_more(pool):
     assert pool.idle() == MB
 
 
+def test_after_release_what_was_in_use_at_once_counts_anew(pool):
+    large = pool.empty((8 * MB,), np.uint8)
+    del large
+    pool.release()
+    for size in (MB, 2 * MB):  # each of its own, and let go at once
+        assert pool.empty((size,), np.uint8).nbytes == size
+    assert pool.idle() == 2 * MB
+
+
+def test_of_idle_memory_the_one_used_last_is_kept(pool):
+    arrays = [pool.empty((2 * MB,), np.uint8) for _ in range(3)]
+    first = place(arrays[0])
+    arrays.clear()
+    assert place(pool.empty((2 * MB,), np.uint8)) == first
+    larger = pool.empty((3 * MB,), np.uint8)  # has room in place of two of the three
+    assert pool.idle() == 2 * MB and larger.nbytes == 3 * MB
+    assert place(pool.empty((2 * MB,), np.uint8)) == first
+
+
 def test_threads_never_get_the_same_memory(pool):
     wrong = []
 

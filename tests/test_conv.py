@@ -122,6 +122,12 @@ def test_any_memory_order_is_accepted_and_the_common_one_comes_back(xp, rng, ord
     assert xp.shares_memory(array.base(again), again)
 
 
+def test_each_group_of_filters_has_its_biases_at_all_of_many_pixels(xp, rng):
+    x, b = xp.zeros((70, 70, 4, 1)), xp.asarray(rng.standard_normal(4))
+    y = conv.forward(x, xp.zeros((1, 1, 2, 4)), b)
+    assert (y == b[:, None]).all()
+
+
 def test_arguments_are_never_written_to(xp, rng):
     given_ = [xp.asarray(a) for a in operands(rng, (5, 6, 3, 2), (3, 3, 3, 4))]
     before = [a.copy() for a in given_]

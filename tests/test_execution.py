@@ -132,6 +132,31 @@ def test_an_outputs_value_between_is_kept_where_somebody_needs_it(rng):
     assert np.array_equal(z, net.vars["x2"].value + net.vars["y2"].value) and (net.vars["x2"].value < 0).any()
 
 
+class Capped(relu.ReLU):
+    """A user's block: it is no ReLU."""
+
+    def forward(self, inputs, params):
+        return [np.minimum(super().forward(inputs, params)[0], np.float32(0.1))]
+
+
+class Doubled(conv.Conv):
+    """A user's convolution, whose derivatives are its own."""
+
+    def backward(self, inputs, params, der_outputs):
+        return super().backward(inputs, params, [2 * der_outputs[0]])
+
+
+@pytest.mark.parametrize(("layer", "block"), [("relu1", Capped()), ("conv1", Doubled([3, 3, 2, 2], pad=[1, 1, 1, 1]))])
+def test_a_block_that_is_made_of_another_one_and_does_otherwise_runs_by_itself(rng, layer, block):
+    net = rectified_net(rng)
+    usual = passed(net, rng)
+    net.layers[layer].block = block
+    own = passed(net, rng)
+    assert not np.array_equal(usual[3], own[3])  # the derivative of conv1's filters
+    net.conserve_memory = False
+    assert all(oracles.error(a, b) < 1e-6 for a, b in zip(own, passed(net, rng), strict=True) if a is not None)
+
+
 def test_a_leaky_relu_runs_by_itself(rng):
     net = rectified_net(rng, leak=0.3)
     kept = passed(net, rng)

@@ -1,5 +1,7 @@
 """dagnet.layers.kernels: which twins serve which arrays, and when the plain code is to run."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,14 @@ def test_the_plain_code_runs_where_fast_is_off_or_numba_is_missing(twins, monkey
         assert kernels.serving("pool", x) is None
     monkeypatch.setattr(kernels, "has_numba", lambda: False)
     assert kernels.serving("pool", x) is None
+
+
+def test_a_numba_that_cannot_be_loaded_is_named_and_done_without(monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setitem(sys.modules, "numba", None)  # import numba raises ImportError
+    monkeypatch.setattr(kernels.importlib.util, "find_spec", lambda name: object())
+    with pytest.warns(UserWarning, match="numba cannot be loaded"):
+        assert not kernels.has_numba.__wrapped__()
 
 
 def test_an_op_without_a_twin_is_served_by_none(monkeypatch):

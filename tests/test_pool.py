@@ -64,14 +64,16 @@ def test_the_gradient_of_equal_maxima_goes_to_the_leftmost_then_topmost(xp):
 
 @every_method
 @pytest.mark.parametrize("part", [2 * 6 * 6 * 3 * 4, 1 * 6 * 3 * 4], ids=["two images", "a row or two"])
-def test_many_images_in_several_parts_give_what_each_gives_alone(xp, rng, method, part, monkeypatch):
-    monkeypatch.setattr(windows, "PART_BYTES", part)
+@pytest.mark.parametrize("stride", [1, 2])  # windows overlap, or lie side by side
+def test_many_images_in_several_parts_give_what_each_gives_alone(xp, rng, method, part, stride, monkeypatch):
     x = array.channels_last(xp.asarray(rng.standard_normal((6, 6, 3, 5)), np.float32))
-    dy = array.channels_last(xp.asarray(rng.standard_normal((3, 3, 3, 5)), np.float32))
-    dx = pool.backward(x, 2, dy, stride=2, method=method)
-    for n in range(5):
-        alone = pool.backward(x[..., n : n + 1], 2, dy[..., n : n + 1], stride=2, method=method)
-        assert (dx[..., n : n + 1] == alone).all()
+    dy = array.channels_last(xp.asarray(rng.standard_normal((6 // stride, 6 // stride, 3, 5)), np.float32))
+    options = {"stride": stride, "pad": [0, 2 - stride, 0, 2 - stride], "method": method}
+    each = [slice(n, n + 1) for n in range(5)]
+    alone = [pool.backward(x[..., n], 2, dy[..., n], **options) for n in each]
+    monkeypatch.setattr(windows, "PART_BYTES", part)
+    dx = pool.backward(x, 2, dy, **options)
+    assert all((dx[..., n] == one).all() for n, one in zip(each, alone, strict=True))
 
 
 @every_method

@@ -3,11 +3,12 @@
 import os
 import sys
 import threading
+import time
 
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from dagnet.layers import settings, threads
+from dagnet.layers import buffers, settings, threads
 
 
 @pytest.fixture(params=[1, 3])
@@ -46,23 +47,20 @@ def test_an_error_in_a_part_is_raised(workers):
 
 
 def test_after_an_error_no_thread_works_on():
-    begun, go_on, done = threading.Event(), threading.Event(), []
+    caller, both, begun, ended = threading.get_ident(), threading.Barrier(2, timeout=20), [], []
 
     def work(a):
-        if a == 0:
-            begun.wait(20)
-            go_on.set()
+        begun.append(a)
+        if len(begun) <= 2:
+            both.wait()
+        if threading.get_ident() == caller:
             raise ValueError("the caller's part")
-        begun.set()
-        go_on.wait(20)
-        done.append(a)
+        time.sleep(0.05)  # goes on when the caller's has failed
+        ended.append(a)
 
-    with settings.using(threads=2):
-        try:
-            threads.run(work, [(0,), (1,)])
-        except ValueError:
-            assert done in ([1], [])  # [] where the caller took both parts itself
-            assert threading.active_count() >= 1
+    with settings.using(threads=2), pytest.raises(ValueError, match="the caller's part"):
+        threads.run(work, [(0,), (1,), (2,)])
+    assert len(begun) == len(ended) + 1
 
 
 def test_slices_cover_all_in_order_and_none_is_empty():
@@ -100,3 +98,22 @@ def test_a_forked_process_has_threads_of_its_own():
             finally:
                 os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, sys.platform
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("lock", [threads._blas.lock, buffers._pool.lock], ids=["threads", "buffers"])
+def test_a_forked_process_waits_for_no_thread_that_it_does_not_have(lock):
+    inside = threading.Event()
+
+    def hold():
+        with lock:
+            inside.set()
+            time.sleep(0.2)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    inside.wait(20)
+    if not (child := os.fork()):
+        os._exit(not lock.acquire(timeout=10))
+    other.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

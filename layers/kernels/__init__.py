@@ -6,6 +6,7 @@ The layer file stays the reference: each twin gives its plain code's numbers, an
 import functools
 import importlib
 import importlib.util
+import warnings
 from types import ModuleType
 
 import numpy as np
@@ -30,8 +31,17 @@ def serving(op: str, *arrays: Array) -> ModuleType | None:
 
 @functools.cache
 def has_numba() -> bool:
-    """Whether numba, the extra `fast`, is installed."""
-    return importlib.util.find_spec("numba") is not None
+    """Whether numba, the extra `fast`, is installed; a warning says so where it is and cannot be loaded."""
+    if importlib.util.find_spec("numba") is None:
+        return False
+    try:
+        importlib.import_module("numba")
+    except ImportError as error:  # a NumPy newer than it knows, say
+        warnings.warn(
+            f"dagnet: numba cannot be loaded ({error}), so that the plain code runs, which is slower", stacklevel=2
+        )
+        return False
+    return True
 
 
 @functools.cache

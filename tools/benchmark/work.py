@@ -47,6 +47,7 @@ def tensors(size: Size, output: Size, channels_last: bool) -> tuple[Any, Any]:
 
 def block_step(block: Any, x: np.ndarray, params: list[np.ndarray], dy: np.ndarray, *others: np.ndarray) -> Step:
     """Forward and backward of one of dagnet's blocks; others: inputs beside x."""
+    block.derivatives_follow = True  # as in a step of training
 
     def step() -> tuple[Any, Any]:
         (y,) = block.forward([x, *others], params)
