@@ -38,6 +38,8 @@ def run(work: Callable[..., Any], parts: Iterable[tuple[Any, ...]]) -> list[Any]
         try:
             take()
         finally:
+            for _ in numbers:  # after an error, or Ctrl-C, there are some: nobody is to begin them
+                pass
             waited = [helper for helper in helpers if not helper.cancel()]  # who has not begun has nothing left to do
             for helper in waited:
                 helper.exception()  # none may work on when this returns, not even where another has failed

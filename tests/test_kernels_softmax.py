@@ -52,10 +52,11 @@ def test_the_loss_and_its_derivative_agree(fast, size, dtype, normalise, weighte
     assert twin.forward(x, c, **options) == y
 
 
-def test_an_infinite_loss_of_an_ignored_pixel_does_not_count(fast):
+@pytest.mark.parametrize(("labels", "weights"), [((0, 0, 2), None), ((1, 1, 2), (0, 0, 1))])
+def test_an_infinite_loss_of_an_ignored_pixel_does_not_count(fast, labels, weights):
     x = np.array([[0, 0, 1], [np.inf, -np.inf, 2]], np.float32).T.reshape(3, 1, 2, 1)
-    c = np.array([0, 0, 2]).reshape(3, 1, 1, 1)
-    assert np.isclose(fast(loss).forward(x, c), np.log(1 + np.exp(-1)))
+    c, v = (None if a is None else np.array(a).reshape(3, 1, 1, 1) for a in (labels, weights))
+    assert np.isclose(fast(loss).forward(x, c, instance_weights=v), np.log(1 + np.exp(-1)))
 
 
 @pytest.mark.parametrize("label", [-1, 3, np.nan, -0.5, 2.5])

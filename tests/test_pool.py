@@ -156,6 +156,15 @@ def test_the_block_keeps_where_the_maxima_were_only_where_backward_follows(rng):
     assert block._kept == (None, None)
 
 
+def test_what_was_kept_for_other_data_is_not_used(rng):
+    block, x = pool.Pooling(pool_size=[2, 2], stride=[2, 2]), rng.standard_normal((4, 4, 3, 1))
+    block.derivatives_follow = True
+    block.forward([x], [])
+    block.forward([-x], [])  # a layer that shares the block, say
+    dy = rng.standard_normal((2, 2, 3, 1))
+    assert (block.backward([x], [], [dy])[0][0] == pool.backward(x, 2, dy, stride=2)).all()
+
+
 def test_a_derivative_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"dy has shape \(4, 4, 1, 1\); y's shape \(2, 2, 1, 1\) is right"):
         pool.backward(np.zeros((4, 4, 1, 1)), 2, np.zeros((4, 4, 1, 1)), stride=2)

@@ -29,9 +29,11 @@ def test_backward_is_the_slope_of_forward(xp, rng):
 
 
 @pytest.mark.filterwarnings("error")
-def test_large_scores_do_not_overflow(xp):
-    x = xp.asarray([1000.0, 999.0, -1000.0], np.float32).reshape(1, 1, 3, 1)
-    assert softmax.forward(x).ravel().tolist() == pytest.approx([1 / (1 + np.exp(-1)), 1 / (1 + np.e), 0], abs=1e-7)
+@pytest.mark.parametrize("turned", [0, 1, 2])  # the highest is the first, second, third
+def test_large_scores_do_not_overflow(xp, turned):
+    x = xp.asarray(np.roll([1000.0, 999.0, -1000.0], turned).astype(np.float32)).reshape(1, 1, 3, 1)
+    right = np.roll([1 / (1 + np.exp(-1)), 1 / (1 + np.e), 0], turned)
+    assert softmax.forward(x).ravel().tolist() == pytest.approx(right.tolist(), abs=1e-7)
 
 
 def test_the_memory_order_of_the_input_is_kept(xp, rng):

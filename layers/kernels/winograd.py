@@ -5,7 +5,8 @@ Forward   y = A^T [(G g G^T) * (B^T d B)] A for 4x4 pixels of y, the 6x6 pixels 
           channel; * is a product of each of 36 numbers, summed over the channels: 36 matrix products (tiles, C) (C, K)
 Backward  dx is the convolution of dy with the filters turned by half a turn, C and K exchanged, in the same way
           dg = G^T [(B^T d B) * (A dy A^T)] G, where * is summed over the tiles: 36 matrix products (C, tiles) (tiles, K)
-Error     against float64, relative to the largest number: 1e-6 to 5e-6 in float32, where products of windows have 2e-7 to 1e-6
+Error     against float64, relative to the largest number: 1e-6 to 5e-6 in float32, where products of windows have 2e-7 to 1e-6;
+          a number that is not finite takes all 4x4 pixels of y whose 6x6 hold it along
 Source    Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015; dg is the derivative of that y
 """
 

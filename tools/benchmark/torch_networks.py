@@ -1,8 +1,7 @@
 """VGG-16's convolutions and the paper's network in PyTorch: the same operations as models.vgg16 and models.lesion_fcn do.
 
 Shapes are PyTorch's: images (N, 3, H, W), labels (N, H, W) of 0 ignore, 1 skin, 2 lesion, scores (N, 2, H, W). A model goes to
-a device and into a memory format by its `.to`. This file imports nothing of dagnet's, so that a process that runs PyTorch does
-not hold both.
+a device and into a memory format by its `.to`. This file imports nothing of dagnet's.
 """
 
 from collections.abc import Callable
