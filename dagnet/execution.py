@@ -37,7 +37,7 @@ def forward(graph: Graph, options: Options, *, derivatives: bool) -> None:
     unread = {name: var.fanout for name, var in graph.vars.items()}
     spared = _needed_by_backward(graph) if derivatives else set()
     fusions = fused(graph, options)
-    inside = {relu.name for relu in fusions.values()}
+    inside = set()
     for name in graph.order:
         if name in inside:
             continue
@@ -46,7 +46,9 @@ def forward(graph: Graph, options: Options, *, derivatives: bool) -> None:
         for v in record.inputs:
             unread[v] -= 1
         if any(value is None for value in inputs):
-            continue
+            continue  # and a ReLU after it runs by itself, on a value that the caller may have given
+        if rectifier:
+            inside.add(rectifier.name)
         with named(record, [value.shape for value in inputs]):
             check_count("inputs", record.inputs, record.block.n_inputs)
             check_count("params", record.params, record.block.n_params)
@@ -70,7 +72,11 @@ def forward(graph: Graph, options: Options, *, derivatives: bool) -> None:
 def backward(graph: Graph, options: Options) -> None:
     """Compute the derivatives of all variables and parameters from those that the net's outputs were given."""
     seen: Counter[tuple[str, str]] = Counter()
-    fusions = fused(graph, options)
+    fusions = {
+        name: relu
+        for name, relu in fused(graph, options).items()
+        if all(graph.vars[v].held["value"] is not None for v in graph.layers[name].inputs)  # it has run
+    }
     inside = {relu.name for relu in fusions.values()}
     for name in reversed(graph.order):
         if name in inside:

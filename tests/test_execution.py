@@ -132,6 +132,17 @@ def test_an_outputs_value_between_is_kept_where_somebody_needs_it(rng):
     assert np.array_equal(z, net.vars["x2"].value + net.vars["y2"].value) and (net.vars["x2"].value < 0).any()
 
 
+def test_a_relu_whose_convolution_is_skipped_runs_on_the_value_that_was_given(rng):
+    net = rectified_net(rng)
+    x1 = rng.standard_normal((6, 5, 2, 3)).astype(np.float32)
+    for conserve in (True, False):
+        net.conserve_memory = conserve
+        net.vars["y1"].precious = True
+        net.eval({"x1": x1}, {"y2": 1.0})
+        assert np.array_equal(net.vars["y1"].value, np.maximum(x1, 0))
+        assert np.array_equal(net.vars["x1"].der, net.vars["y1"].der * (x1 > 0))
+
+
 class Capped(relu.ReLU):
     """A user's block: it is no ReLU."""
 

@@ -132,6 +132,9 @@ def test_a_maximum_that_is_no_number_gives_nothing_back_and_minus_infinity_does(
     x = xp.asarray([[1, np.nan, -np.inf, -np.inf]])
     dx = pool.backward(x, (1, 2), xp.asarray([[2.0, 3.0]]), stride=2)
     assert array.to_numpy(dx).ravel().tolist() == [0, 0, 3, 0]
+    square = xp.asarray([[1, 2, -np.inf, -np.inf], [np.nan, 3, -np.inf, -np.inf]])
+    dx = pool.backward(square, 2, xp.asarray([[2.0, 3.0]]), stride=2)
+    assert array.to_numpy(dx)[:, :, 0, 0].tolist() == [[0, 0, 3, 0], [0, 0, 0, 0]]
 
 
 def test_windows_of_more_pixels_than_a_byte_counts_find_their_maxima(xp, rng):

@@ -137,6 +137,16 @@ def test_values_change_in_place_and_keep_their_dtype(solver, rng, xp, order):
     assert (param.value is value) == (order == "C")
 
 
+def test_a_value_that_may_not_be_written_to_is_replaced(solver, rng, tier):
+    param, free = parameter(rng), parameter(rng)
+    free.value, free.der = param.value.copy(), param.der
+    before, read_only = param.value.copy(), param.value
+    read_only.flags.writeable = False
+    for p in (param, free):
+        solvers.update([p], solver, {}, divisor=2, learning_rate=0.1, weight_decay=0.1)
+    assert (param.value == free.value).all() and (read_only == before).all()
+
+
 def test_a_parameter_without_rate_and_decay_is_left_alone(rng):
     param = parameter(rng, learning_rate=0.0, weight_decay=0.0)
     before, state = param.value.copy(), {}

@@ -345,7 +345,8 @@ def update(
     weight_decay: float,
     skip_idle: bool = True,
 ) -> None:
-    """Changes every parameter's value, and the state, by the derivatives of one batch. Values change in place.
+    """Changes every parameter's value, and the state, by the derivatives of one batch. Values change in place, but for those
+    that are not in C order or not to be written to, of which a copy takes the place.
 
     A parameter without a derivative (no loss depends on it) stays as it is; skip_idle: also one whose rate and decay are 0,
     of which nothing is kept then. Raises ValueError for an unknown train_method.
@@ -354,7 +355,7 @@ def update(
     for param in params:
         if param.der is None:
             continue
-        param.value = array.module_of(param.value).ascontiguousarray(param.value)
+        param.value = _writable(param.value)
         if param.train_method == "average":
             param.value += param.learning_rate * (param.der / (divisor * param.fanout) - param.value)
         elif param.train_method == "gradient":
@@ -377,6 +378,12 @@ def to_cpu(kept: Kept) -> Kept:
 
 
 # ---------------------------------------------------------------- details
+
+
+def _writable(value: Array) -> Array:
+    """value in C order, where it may be written to; a copy of it where not."""
+    value = array.module_of(value).ascontiguousarray(value)
+    return value.copy() if isinstance(value, np.ndarray) and not value.flags.writeable else value
 
 
 def _fade(xp: Any, s: Array, g: Array, rho: float, share: float, scratch: Array) -> None:
