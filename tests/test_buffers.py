@@ -1,7 +1,9 @@
 """dagnet.layers.buffers: memory is handed out again once nobody refers to it, never before, and idle memory stays bounded."""
 
+import ctypes
 import gc
 import itertools
+import pickle
 import threading
 
 import numpy as np
@@ -37,9 +39,27 @@ def test_memory_that_nobody_refers_to_is_used_again(pool):
         lambda a: a.view(np.int32)[::2],
         lambda a: memoryview(a),
         lambda a: np.lib.stride_tricks.as_strided(a, (3,), (4,)),
+        lambda a: np.frombuffer(a, np.uint8)[5:],
+        lambda a: np.from_dlpack(a)[3:],
+        lambda a: a.view(np.rec.recarray)[1:],
+        lambda a: a.ctypes.data_as(ctypes.c_void_p),
+        lambda a: pickle.PickleBuffer(a),
         lambda a: [a],
     ],
-    ids=["slice", "transposed", "other dtype", "memoryview", "as_strided", "list"],
+    ids=[
+        *(
+            "slice",
+            "transposed",
+            "other dtype",
+            "memoryview",
+            "as_strided",
+            "frombuffer",
+            "DLPack",
+            "subclass",
+            "ctypes",
+        ),
+        *("PickleBuffer", "list"),
+    ],
 )
 def test_memory_is_not_used_again_while_a_view_of_it_lives(pool, view):
     first = pool.empty((MB // 4,), np.float32)

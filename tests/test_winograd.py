@@ -119,3 +119,12 @@ def test_the_three_matrices_compute_a_correlation_of_four_places(rng):
     d, g = rng.standard_normal(6), rng.standard_normal(3)
     made = tiles.SUMS @ ((tiles.FILTERS @ g) * (tiles.WINDOWS @ d))
     np.testing.assert_allclose(made, [d[i : i + 3] @ g for i in range(4)], rtol=1e-13, atol=1e-14)
+
+
+@every_tier
+def test_where_the_channels_end_a_block_is_filled_up_with_zeros(rng, tier):
+    work = tiles if tier == "plain" else kernels._twins("cpu", "tiles")
+    dy = rng.standard_normal((1, 4, 4, 5))
+    z = np.full((2, 36, 1, 3), np.nan)
+    work.gather_der(dy, z, 0, 1, 0, (1, 1))
+    assert (z[1, ..., 2] == 0).all() and (z[1, ..., :2] != 0).any() and z[0].all()
