@@ -41,8 +41,9 @@ class Layer:
     needs_input_der: bool = True
     derivatives_follow: bool = False
 
-    def __init_subclass__(cls) -> None:
-        """Of a ReLU or Conv that is made to do something else, nothing else is to be done in its place."""
+    def __init_subclass__(cls, **options: Any) -> None:
+        """What does otherwise than the ReLU or Conv that it is made of is to run by itself."""
+        super().__init_subclass__(**options)
         if {"forward", "backward"} & vars(cls).keys():
             for name in {"rectifies", "can_rectify"} - vars(cls).keys():
                 setattr(cls, name, False)

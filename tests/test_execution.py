@@ -168,6 +168,21 @@ def test_a_block_that_is_made_of_another_one_and_does_otherwise_runs_by_itself(r
     assert all(oracles.error(a, b) < 1e-6 for a, b in zip(own, passed(net, rng), strict=True) if a is not None)
 
 
+def test_a_block_is_told_whether_backward_will_follow(rng):
+    told = []
+
+    class Told(relu.ReLU):
+        def forward(self, inputs, params):
+            told.append(self.derivatives_follow)
+            return super().forward(inputs, params)
+
+    net = rectified_net(rng)
+    net.layers["relu1"].block = Told()
+    passed(net, rng)
+    net.eval({"x0": rng.standard_normal((6, 5, 2, 3)).astype(np.float32)})
+    assert told == [True, False]
+
+
 def test_a_leaky_relu_runs_by_itself(rng):
     net = rectified_net(rng, leak=0.3)
     kept = passed(net, rng)
