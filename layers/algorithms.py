@@ -75,7 +75,7 @@ def choose(plan: Plan, pass_: Pass, dtype: Any) -> Choice:
     height, width, _, images = plan.input if pass_ == "dx" else plan.output
     tiles = images * -(-height // 4) * -(-width // 4)
     if images * height * width <= bounds.fixed + bounds.tile * tiles:
-        return Choice("products", f"few pixels: {images * height * width} in {tiles} tiles")
+        return Choice("products", f"few pixels: {images * height * width} in {tiles} tile{'s' if tiles != 1 else ''}")
     if channels < bounds.channels or channels * tiles < bounds.products:
         return Choice("products", f"few channels: {plan.input[2]} to {plan.k}")
     return Choice("winograd", "by numba's loops" if fast else "by matrix products")

@@ -50,6 +50,10 @@ def test_products_are_chosen_where_winograd_would_not_pay_or_not_do(plan, dtype,
     assert choice.algorithm == "products" and choice.why.startswith(says)
 
 
+def test_one_tile_is_not_called_tiles():
+    assert algorithms.choose(plan_of((4, 4, 512, 1), 512), "forward", np.float32).why == "few pixels: 16 in 1 tile"
+
+
 def test_a_layers_own_choice_counts_before_settings_and_shapes(rng, monkeypatch):
     block = conv.Conv([3, 3, 2, 4], pad=1)
     x, w, b = (rng.standard_normal(s).astype(np.float32) for s in ((5, 6, 2, 1), (3, 3, 2, 4), (4, 1)))

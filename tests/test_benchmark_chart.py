@@ -33,6 +33,14 @@ def test_bars_are_as_long_as_ratios_up_to_the_edge_and_a_missed_goal_is_red():
     assert len(right.patches) == 4 and left.get_ylim() == right.get_ylim()
 
 
+@pytest.mark.parametrize("names", [("convt",), ("convt", "conv96_64_64")])
+def test_the_legend_has_room_beside_one_panel_and_two(names):
+    figure = chart.drawn({name: WORKS[name] for name in names})
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= 0 and legend.x1 <= figure.bbox.width
+
+
 def test_without_ratios_or_points_there_is_no_picture():
     alone = result(step=(1, 1, 1, 1))
     for name in ("PyTorch channels_last", "PyTorch contiguous"):

@@ -41,7 +41,12 @@ def test_ratios_are_to_pytorch_in_the_format_in_which_it_is_faster_in_that_step(
 def test_without_pytorch_there_are_no_ratios():
     alone = {"what": "a work", "steps": {"step": {"dagnet plain": times(3)}}, "peak_mb": {"dagnet plain": 1.0}}
     assert figures.time_ratios(alone, "dagnet plain") == {} and figures.memory_ratio(alone, "dagnet plain") is None
-    assert "not measured" in tables.of_goals({"step": alone})
+    assert tables.of_goals({"step": alone}) == ""
+
+
+def test_goals_are_shown_of_what_was_measured_alone():
+    lines = tables.of_goals({"pool": result(step=(100, 90, 100, 120))}).splitlines()
+    assert len(lines) == 3 and lines[2].startswith("| max pooling ") and "| met " in lines[2]
 
 
 @pytest.mark.parametrize(

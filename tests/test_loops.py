@@ -42,14 +42,18 @@ def test_compiling_is_said_once_and_loading_from_the_cache_not_at_all(tmp_path):
     (tmp_path / "kept.py").write_text(SOURCE)
     first, second = started(tmp_path), started(tmp_path)
     assert first.stdout == second.stdout == "[2.0, 2.0, 2.0]\n"
-    assert first.stderr.count("dagnet: numba compiles") == first.stderr.count("\n") == 1
+    assert first.stderr.count("dagnet: numba compiles the fast kernels once") == first.stderr.count("\n") == 1
     assert second.stderr == ""
 
 
-def test_where_no_folder_can_be_written_the_loop_is_compiled_all_the_same(tmp_path, monkeypatch):
+def test_where_no_folder_can_be_written_the_loop_is_compiled_all_the_same_and_that_is_said(
+    tmp_path, monkeypatch, capsys
+):
     from numba.core import caching
 
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+    monkeypatch.setattr(loops.word, "said", False)
+    monkeypatch.setattr(loops.word, "kept", True)
     (tmp_path / "unkept.py").write_text(SOURCE)
     spec = importlib.util.spec_from_file_location("unkept", tmp_path / "unkept.py")
     module = importlib.util.module_from_spec(spec)
@@ -57,6 +61,7 @@ def test_where_no_folder_can_be_written_the_loop_is_compiled_all_the_same(tmp_pa
     x = np.ones(2)
     module.double(x)
     assert x.tolist() == [2, 2]
+    assert "kernels in every run" in (said := capsys.readouterr().err) and "NUMBA_CACHE_DIR" in said
 
 
 def test_a_division_by_zero_is_no_error():

@@ -187,6 +187,9 @@ def _run(args: argparse.Namespace, deadline: pausing.Deadline | None) -> None:
         raise ValueError(f"--seed: it is {args.seed}; a whole number from 0 on is right")
     if args.zoom != 1 and not args.augment:
         raise ValueError(f"--zoom: it is {args.zoom:g} and acts with --augment alone; give both or neither")
+    for option, given in (("--precision tf32", args.precision != "float32"), ("--graph", args.graph)):
+        if given and not args.gpu:
+            raise ValueError(f"{option}: it acts on a GPU alone; with --gpu is right, or without both")
     solver = solvers.make(args.solver, args.solver_opts, momentum=args.momentum, nesterov=args.nesterov)
     profile.find(args.profile).check(solver.method)
     settings = _settings(args)

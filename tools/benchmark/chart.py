@@ -33,7 +33,7 @@ def drawn(works: Mapping[str, Any]) -> Figure | None:
     if not panels:
         return None
     most = max(map(len, panels.values()))
-    figure = Figure(figsize=(6.6 * len(panels), 1.1 + 0.36 * most), dpi=110, layout="constrained")
+    figure = Figure(figsize=(6.6 * len(panels), 1.3 + 0.36 * most), dpi=110, layout="constrained")
     grid = figure.subplots(1, len(panels), squeeze=False).flat
     for axes, (title, panel) in zip(grid, panels.items(), strict=True):
         _panel(axes, panel, most)
@@ -41,7 +41,8 @@ def drawn(works: Mapping[str, Any]) -> Figure | None:
     handles = [Line2D([], [], color=colour, lw=7, label=tier) for tier, colour in COLOURS.items()]
     handles.append(Line2D([], [], color=DARK, lw=1, label="PyTorch, in its faster memory format"))
     handles.append(Line2D([], [], color=GOAL, lw=2, label="goal (a red number misses it)"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False, fontsize=9)
+    columns = 2 * len(panels)  # as many as the width has room for
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns, frameon=False, fontsize=9)
     return figure
 
 

@@ -13,14 +13,16 @@ Results = Mapping[str, Any]
 def report(results: Results) -> str:
     """The machine, and a table of all that was measured."""
     works, threads = results["works"], results["threads"]
-    turns = (
-        f"Each contender in {results['rounds']} processes of its own, in turn; medians over all steps, and quartiles."
-    )
+    rounds = "one process" if results["rounds"] == 1 else f"{results['rounds']} processes"
+    turns = f"Each contender in {rounds} of its own, in turn; medians over all steps, and quartiles."
     parts = [machine.in_words(results["machine"], threads)]
     if not results["machine"]["torch"]:
-        parts.append("PyTorch is not installed, so there is no ratio.")
+        parts.append(
+            "PyTorch is not installed, so there are no ratios, no goals that they meet or miss, and no bench.png."
+        )
+    if goals_of := of_goals(works):
+        parts.append(f"## Goals\n\n{goals_of}")
     if works:
-        parts.append(f"## Goals\n\n{of_goals(works)}")
         parts.append(f"## Time\n\nMilliseconds. {turns}\n\n{of_times(works)}")
     if memory := of_memory(works):
         words = (
@@ -36,9 +38,14 @@ def report(results: Results) -> str:
 
 
 def of_goals(results: Results) -> str:
-    """Each goal, how near each tier is (the largest ratio to PyTorch), and whether it is met."""
+    """Each goal of these works, how near each tier is (the largest ratio to PyTorch), and whether it is met.
+
+    "" where no work of a goal was measured beside PyTorch.
+    """
     rows = []
     for goal in goals.GOALS:
+        if not any(goals.ratios_of(goal, tier, results) for tier in goals.TIERS):
+            continue
         cells = [goal.what]
         for tier in goals.TIERS:
             found = goals.verdict(goal, tier, results)
@@ -48,7 +55,8 @@ def of_goals(results: Results) -> str:
                 found.words if found else "not measured",
             ]
         rows.append(cells)
-    return markdown(["at most so many times PyTorch's", "plain: goal", "is", "", "fast: goal", "is", ""], rows)
+    heads = ["at most so many times PyTorch's", "plain: goal", "is", "", "fast: goal", "is", ""]
+    return markdown(heads, rows) if rows else ""
 
 
 def of_times(results: Results) -> str:

@@ -25,6 +25,7 @@ def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Any:
         loop = numba.njit(function, cache=True, **options)
     except RuntimeError:  # numba finds no folder for its cache
         loop = numba.njit(function, **options)
+        word.kept = False
     word.loops.add(loop)
     return loop
 
@@ -35,15 +36,18 @@ class _Word(event.Listener):
     def __init__(self) -> None:
         self.loops: set[Any] = set()
         self.said = False
+        self.kept = True  # whether the next process finds the code
 
     def on_start(self, event: Any) -> None:
         if not self.said and event.data["dispatcher"] in self.loops:
             self.said = True
-            print(
-                "dagnet: numba compiles the fast kernels once; the first run takes some seconds more",
-                file=sys.stderr,
-                flush=True,
+            how = (
+                "once; the first run takes some seconds more"
+                if self.kept
+                else "in every run, some seconds, as it may write neither beside them nor to the user's cache; a folder in "
+                "NUMBA_CACHE_DIR that it may write is right"
             )
+            print(f"dagnet: numba compiles the fast kernels {how}", file=sys.stderr, flush=True)
 
     def on_end(self, event: Any) -> None:
         """Nothing: the work that called says when it is done."""
