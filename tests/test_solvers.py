@@ -137,6 +137,24 @@ def test_values_change_in_place_and_keep_their_dtype(solver, rng, xp, order):
     assert (param.value is value) == (order == "C")
 
 
+def test_a_derivative_may_lie_in_any_order(solver, rng, tier):
+    param, other = parameter(rng), parameter(rng)
+    other.value, other.der = param.value.copy(), np.asfortranarray(param.der)
+    for p in (param, other):
+        solvers.update([p], solver, {}, divisor=2, learning_rate=0.1, weight_decay=0.1)
+    assert (param.value == other.value).all()
+
+
+@pytest.mark.parametrize("wrong", ["derivative", "momentum"])
+def test_a_derivative_or_momentum_of_another_size_is_refused(rng, tier, wrong):
+    param, state = parameter(rng), {}
+    state[param.name] = np.zeros((3, 3, 4, 4) if wrong == "momentum" else param.value.shape, param.value.dtype)
+    if wrong == "derivative":
+        param.der = param.der[..., 1:]
+    with pytest.raises(ValueError, match=r"it holds \(3, 3, 4, 4\), and the parameter is \(3, 3, 4, 5\)|broadcast"):
+        solvers.update([param], solvers.SGD(), state, divisor=2, learning_rate=0.1, weight_decay=0.1)
+
+
 def test_a_value_that_may_not_be_written_to_is_replaced(solver, rng, tier):
     param, free = parameter(rng), parameter(rng)
     free.value, free.der = param.value.copy(), param.der
