@@ -37,6 +37,7 @@ WINDOWS = np.array(
 
 WIDTH = 128  # channels of a block at most
 CACHE = 4 << 20  # bytes of the tiles that a thread takes at a time
+LEAST = 64  # tiles that a thread takes at least
 STEP = 1 << 40  # multiplications of a product at most
 FEW = 1 << 40  # tiles up to which the filters' matrices stay across, as BLAS turns them itself
 

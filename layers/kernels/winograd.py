@@ -21,7 +21,6 @@ from ..im2col import Plan
 from . import serving, tiles
 
 TILES = 8 << 20  # bytes of the tiles that are summed into dw at a time, or as many as the sums would have
-LEAST = 16  # tiles at a time
 
 
 def forward(plan: Plan, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, rectify: bool) -> np.ndarray:
@@ -43,14 +42,17 @@ def filter_derivative(plan: Plan, x: np.ndarray, dy: np.ndarray) -> np.ndarray:
     """dw (3, 3, C, K). All threads lay out some tiles, then each sums them up for a block of channels and one of filters."""
     c, k, dtype, pad, work = x.shape[3], dy.shape[3], x.dtype, (plan.pad[0], plan.pad[2]), _tier(x)
     grid, count = _grid(plan.output), len(x) * prod(_grid(plan.output))
-    k_blocks, k_width = _blocks(k, work.WIDTH)
-    c_blocks, c_width = _blocks(c, min(work.WIDTH, max(c * k_blocks // threads.count(), 1)))  # a block for each thread
+    (c_blocks, c_width), (k_blocks, k_width) = _blocks(c, work.WIDTH), _blocks(k, work.WIDTH)
     size = 36 * dtype.itemsize
     groups = threads.slices(count, -(-size * (c + k) * count // max(TILES, size * c * k)))
     most, step = max(s.stop - s.start for s in groups), max(work.STEP // (c_width * k_width), 1)
     v, z = buffers.empty((c_blocks, 36, most, c_width), dtype), buffers.empty((k_blocks, 36, most, k_width), dtype)
-    several, pairs = len(groups) > 1, c_blocks * k_blocks
-    sums = buffers.empty((pairs if several else 0, 36, c_width, k_width), dtype)
+    pairs = c_blocks * k_blocks
+    each = threads.slices(
+        36, threads.count() if pairs < threads.count() else 1
+    )  # where pairs are few, of each some numbers
+    kept = len(groups) > 1 or len(each) > 1  # else a pair is finished while its sums are in the cache
+    sums = buffers.empty((pairs if kept else 0, 36, c_width, k_width), dtype)
     dw = buffers.empty((3, 3, c, k), dtype)
 
     def lay_out(origin: int, some: slice) -> None:
@@ -58,17 +60,22 @@ def filter_derivative(plan: Plan, x: np.ndarray, dy: np.ndarray) -> np.ndarray:
         work.gather(x, v, first, last, origin, grid, pad)
         work.gather_der(dy, z, first, last, origin, grid)
 
-    def add_up(group: slice, share: slice) -> None:
-        kept = sums if several else buffers.empty((1, 36, c_width, k_width), dtype)
+    def add_up(group: slice, share: slice, some: slice) -> None:
+        own = sums if kept else buffers.empty((1, 36, c_width, k_width), dtype)
         for pair in range(share.start, share.stop):
-            (i, j), p = divmod(pair, k_blocks), kept[pair if several else 0]
-            work.add_products(v[i], z[j], p, group.stop - group.start, step, not group.start)
-            if group.stop == count:
-                work.filter_der(p, dw, i * c_width, j * k_width)
+            (i, j), p = divmod(pair, k_blocks), own[pair if kept else 0]
+            work.add_products(v[i, some], z[j, some], p[some], group.stop - group.start, step, not group.start)
+            if not kept:
+                finish(pair, p)
+
+    def finish(pair: int, p: np.ndarray) -> None:
+        i, j = divmod(pair, k_blocks)
+        work.filter_der(p, dw, i * c_width, j * k_width)
 
     for group in groups:
-        threads.run(lay_out, [(group.start, s) for s in _shares(group.stop - group.start)])
-        threads.run(add_up, [(group, share) for share in _shares(pairs)])
+        threads.run(lay_out, [(group.start, s) for s in _shares(group.stop - group.start, work.LEAST)])
+        threads.run(add_up, [(group, share, some) for share in _shares(pairs) for some in each])
+    threads.run(finish, list(enumerate(sums)))
     return dw
 
 
@@ -83,7 +90,7 @@ def _correlated(
     (n, height, width, k), c, dtype, work = y.shape, x.shape[3], x.dtype, _tier(x)
     (blocks, size), grid = _blocks(k, work.WIDTH), _grid((height, width))
     count, step = n * prod(grid), max(work.STEP // (c * size), 1)
-    most = max(work.CACHE // (36 * (c + k) * dtype.itemsize), LEAST)
+    most = max(work.CACHE // (36 * (c + k) * dtype.itemsize), work.LEAST)
     across = turned and count <= work.FEW
 
     def filters(block: int) -> np.ndarray:
@@ -112,13 +119,13 @@ def _correlated(
                 work.multiply(v[0], u, part, last - first, step, across)
             work.scatter(m, bias, y, first, last, first, grid, rectify)
 
-    threads.run(make, [(share,) for share in _shares(count)])
+    threads.run(make, [(share,) for share in _shares(count, work.LEAST)])
     return y
 
 
-def _shares(length: int) -> list[slice]:
-    """A few for each thread, so that one that is held up leaves some to the others, and few, as each has buffers of its own."""
-    return threads.slices(length, 4 * threads.count())
+def _shares(length: int, least: int = 1) -> list[slice]:
+    """As many for each thread, of at least about so much: a few, so that one that is held up leaves some to the others."""
+    return threads.slices(length, threads.count() * max(1, min(4, length // (least * threads.count()))))
 
 
 def _tier(x: np.ndarray) -> ModuleType:

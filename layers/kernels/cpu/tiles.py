@@ -11,6 +11,7 @@ from . import loops
 
 WIDTH = CHUNK = 64
 CACHE = 1 << 20
+LEAST = 16
 STEP = 10**6  # multiplications up to which BLAS does not arrange its operands anew
 FEW = 32
 DOWN, ACROSS = 6 * CHUNK, CHUNK  # from a number to the next in its column, in its line
@@ -182,7 +183,7 @@ def multiply(v: np.ndarray, u: np.ndarray, m: np.ndarray, tiles: int, step: int,
 def add_products(v: np.ndarray, z: np.ndarray, p: np.ndarray, tiles: int, step: int, fresh: bool) -> None:
     """p := v^T z (+ p unless fresh), for one block of channels and one of filters."""
     product = np.empty(p.shape[1:], p.dtype)
-    for number in range(36):
+    for number in range(len(p)):
         total = p[number]
         for start in range(0, tiles, step):
             stop = min(start + step, tiles)
