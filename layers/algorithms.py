@@ -44,8 +44,11 @@ class Bounds:
 
 
 FAST = Bounds(75, 6, 256, 0)  # numba's loops
-PLAIN = Bounds(145, 11, 1024, 500_000)  # transforms by matrix products
-PLAIN_DX = Bounds(145, 11, 256, 36_000)  # here the other way has more to add up
+PLAIN = {  # transforms by matrix products
+    "forward": Bounds(145, 11, 1024, 500_000),
+    "dx": Bounds(145, 11, 256, 36_000),  # here the other way has more to add up
+    "dw": Bounds(145, 11, 8192, 500_000),  # two transforms for the products' one sum
+}
 
 
 def choose(plan: Plan, pass_: Pass, dtype: Any) -> Choice:
@@ -70,7 +73,7 @@ def choose(plan: Plan, pass_: Pass, dtype: Any) -> Choice:
     if np.dtype(dtype) != np.float32:
         return Choice("products", f"{np.dtype(dtype)}: all its digits are wanted")
     fast = settings.current().fast and kernels.has_numba()
-    bounds = FAST if fast else PLAIN_DX if pass_ == "dx" else PLAIN
+    bounds = FAST if fast else PLAIN[pass_]
     channels = plan.input[2] * plan.k
     height, width, _, images = plan.input if pass_ == "dx" else plan.output
     tiles = images * -(-height // 4) * -(-width // 4)

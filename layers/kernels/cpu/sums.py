@@ -7,6 +7,8 @@ import numpy as np
 from ... import parts, threads
 from . import loops
 
+WIDE = 256  # numbers that a row has at least
+
 
 def of_columns(rows: np.ndarray) -> np.ndarray:
     """The sums (C,) of rows (pixels, C)."""
@@ -14,11 +16,18 @@ def of_columns(rows: np.ndarray) -> np.ndarray:
 
 
 def by_parts(loop: Callable[..., None], *arrays: np.ndarray) -> np.ndarray:
-    """The sums (C,) that loop(*part, sums) adds up over the parts of arrays (pixels, C), in the arrays' dtype."""
-    cut = parts.of(arrays)
-    sums = np.zeros((len(cut), arrays[0].shape[1]))
+    """The sums (C,) that loop(*part, sums) adds up over the parts of arrays (pixels, C), in the arrays' dtype.
+
+    Of few channels several pixels make a row, so that the loop has many numbers side by side.
+    """
+    pixels, channels = arrays[0].shape
+    side = max(1, WIDE // max(1, channels))
+    whole = pixels - pixels % side
+    cut = parts.of([a[:whole].reshape(-1, side * channels) for a in arrays])
+    sums, rest = np.zeros((len(cut), side * channels)), np.zeros(channels)
     threads.run(loop, [(*part, total) for part, total in zip(cut, sums, strict=True)])
-    return sums.sum(axis=0).astype(arrays[0].dtype)
+    loop(*(a[whole:] for a in arrays), rest)
+    return (sums.sum(axis=0).reshape(side, channels).sum(axis=0) + rest).astype(arrays[0].dtype)
 
 
 @loops.compiled
