@@ -25,7 +25,9 @@ GROUPS = {
     "paper": Group({"paper": networks.PAPER_STEP}, steps=2, warm=1),
     "segment": Group({"segment": networks.SEGMENTATION}, steps=3, warm=1),
     "conv": Group(convolutions.WORKS, steps=5, exact=True),
-    "layers": Group(layers.WORKS | other_layers.WORKS, steps=8),
+    "layers": Group(
+        layers.WORKS | other_layers.WORKS, steps=20, warm=20
+    ),  # a process is slow in its first tenths of a second
 }
 WORKS: dict[str, Work] = {name: work for group in GROUPS.values() for name, work in group.works.items()}
 
