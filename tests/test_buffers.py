@@ -8,8 +8,10 @@ import threading
 
 import numpy as np
 import pytest
+from dagnet.tools.benchmark import networks
 
-from dagnet.layers import array, buffers
+from dagnet.layers import array, buffers, settings
+from dagnet.models import lesion_fcn
 
 MB = 1 << 20
 
@@ -195,3 +197,22 @@ def test_an_array_like_another_has_its_order(xp, rng):
         turned = x.transpose(axes)
         twin = array.empty_like(turned)
         assert twin.shape == turned.shape and twin.strides == turned.strides and twin.dtype == turned.dtype
+
+
+@pytest.mark.parametrize("fast", [False, True], ids=["plain", "fast"])
+def test_a_training_step_needs_no_memory_that_the_steps_before_it_had_not(monkeypatch, fast):
+    if fast:
+        pytest.importorskip("numba")
+    fresh, chunk = [], buffers._Chunk
+    net = lesion_fcn.lesion_fcn(None, width=0.25, fc_width=256)
+    step = networks.training_steps(net, networks.batch((64, 64, 3, 4)))["step"]
+    with settings.using(threads=1, fast=fast):  # one thread: several finish in another order each time
+        for _ in range(5):
+            step()
+        monkeypatch.setattr(buffers, "_Chunk", lambda size: fresh.append(size) or chunk(size))
+        for _ in range(3):
+            step()
+        assert fresh == []
+        buffers.release()
+        step()
+        assert fresh  # else nothing was counted
