@@ -12,6 +12,7 @@ from tests import paper, recorded
 from tests.recorded import distance
 
 SMOOTH = 2e-5  # derivatives after VGG-16's convolutions; 5e-6 is reached
+GROWING = np.minimum(1e-15 * 3.0 ** np.arange(12), 1e-10)  # rounding grows two- or threefold with every step at 1e-3
 FLIPS = 5e-4  # of the convolutions; 3e-5 is reached, and the one flip known of step 1 alone can make 5e-4
 
 
@@ -116,19 +117,21 @@ def test_jaccard_indices_before_and_after_are_matconvnets(single):
 
 def test_the_papers_rate_gives_matconvnets_losses_in_double_precision(double):
     wanted = double.run.numbers["double"]["steps"]["loss"].ravel()
-    # rounding grows two- or threefold with every step: 3e-16 at steps 1 and 2, 3e-13 to 2e-11 at the last
-    np.testing.assert_allclose(double.losses, wanted, rtol=1e-10)
+    off = np.abs(double.losses - wanted) / np.abs(wanted)
+    assert (off <= GROWING).all()  # 0, 3e-16, 6e-15, 7e-15, 6e-15, 8e-14, 1e-13, 1e-13, 5e-13, 4e-13, 9e-12, 2e-11
 
 
 def test_the_papers_rate_gives_matconvnets_derivatives_and_parameters_in_double_precision(double):
     wanted = double.run.numbers["double"]["steps"]
     exact = {"smooth": 1e-10, "flips": 1e-10}  # 2e-11 is reached; no value is so near to 0 that a ReLU flips
+    early = {"smooth": 1e-12, "flips": 1e-12}  # of the first four steps
+    assert above(norm_misses(double, double.ders[:4], wanted["der_norms"][..., :4]), **early) == {}
     assert above(norm_misses(double, double.ders, wanted["der_norms"]), **exact) == {}
     assert above(norm_misses(double, double.params[-1:], wanted["param_norms"][..., None]), **exact) == {}
     assert above(misses(params_of(double), wanted["params_last"]), **exact) == {}
-    np.testing.assert_allclose(
-        double.predictions, wanted["pred_norms"], rtol=1e-10
-    )  # one thread's sums reach 1.001e-11
+    theirs = wanted["pred_norms"]
+    bound = np.minimum(20 * GROWING, 1e-10)[:, None]  # 1e-14 is reached at step 1, 1e-11 at the last
+    assert (np.abs(double.predictions - theirs) <= bound * np.abs(theirs)).all()
     ours = double.run.jaccard(double.run.predictions())
     np.testing.assert_allclose(ours, wanted["ja_after"].ravel(), rtol=1e-12)
 
